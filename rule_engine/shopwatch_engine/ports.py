@@ -6,21 +6,19 @@ Each port has a fake in ``shopwatch_engine.testing``; fake and real pass one con
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from shopwatch_engine.model import (
     Action,
-    Alert,
+    Changes,
     Delivery,
     Exemplar,
-    Incident,
-    LabelSet,
+    IncidentRecord,
     LogLine,
     LogQuery,
     Notification,
-    RuleHealth,
     Sample,
+    Snapshot,
     TraceQuery,
     TraceSummary,
 )
@@ -68,37 +66,6 @@ class TraceSource(Protocol):
             SourceError: the store did not answer, or only in part.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What one transaction writes: all of it or nothing."""
-
-    alerts: tuple[Alert, ...] = ()  # to insert or replace
-    forgotten: tuple[tuple[str, LabelSet], ...] = ()  # keys of alerts that are tracked no longer
-    health: tuple[RuleHealth, ...] = ()  # to insert or replace
-    incidents: tuple[Incident, ...] = ()  # to insert or replace, by dedup key and episode
-    deliveries: tuple[Delivery, ...] = ()  # to insert (a known id is left as it is)
-
-    def __bool__(self) -> bool:
-        return bool(self.alerts or self.forgotten or self.health or self.incidents or self.deliveries)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What an engine needs to go on where another, or itself, stopped."""
-
-    alerts: tuple[Alert, ...] = ()
-    health: tuple[RuleHealth, ...] = ()
-    incidents: tuple[Incident, ...] = ()  # of each dedup key the latest episode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentRecord:
-    """An incident and all that was owed for it, for those who look."""
-
-    incident: Incident
-    deliveries: tuple[Delivery, ...]
 
 
 class Store(Protocol):

@@ -4,6 +4,7 @@ Times are floats, seconds since the Unix epoch; durations are floats, seconds, a
 """
 
 from shopwatch_engine.model.alert import Alert, AlertState, RuleHealth
+from shopwatch_engine.model.changes import Changes, IncidentRecord, Snapshot
 from shopwatch_engine.model.definition import AlertRule, Finding, Position, RecordRule, RuleGroup, RuleSet
 from shopwatch_engine.model.delivery import Action, Delivery, DeliveryState
 from shopwatch_engine.model.evidence import (
@@ -27,12 +28,14 @@ __all__ = [
     "Alert",
     "AlertRule",
     "AlertState",
+    "Changes",
     "Delivery",
     "DeliveryState",
     "Evidence",
     "Exemplar",
     "Finding",
     "Incident",
+    "IncidentRecord",
     "IncidentStatus",
     "Integration",
     "LabelSet",
@@ -53,6 +56,7 @@ __all__ = [
     "Sample",
     "Secret",
     "Severity",
+    "Snapshot",
     "TraceQuery",
     "TraceSummary",
 ]
