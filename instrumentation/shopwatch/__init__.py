@@ -1,0 +1,20 @@
+"""What a service imports: one line gives it metrics, traces, logs and health endpoints.
+
+::
+
+    from shopwatch import instrument
+
+    app = instrument(app, service="orders", version="1.4.2")
+
+The floors, each importing only those before it::
+
+    version, exceptions, text, catalogue -> settings, guard -> metrics, exposition, tracing, logs, health
+    -> telemetry -> recording, hooks, middleware -> wire, export, otlp_http, otlp -> pipeline -> bootstrap
+    -> testing
+"""
+
+from shopwatch.bootstrap import instrument
+from shopwatch.recording import record
+from shopwatch.version import __version__
+
+__all__ = ["__version__", "instrument", "record"]

@@ -94,11 +94,37 @@ OUTCOME: Final = "shopwatch.outcome"
 PAYMENT_PROVIDER: Final = "shopwatch.payment.provider"
 SIGNAL: Final = "shopwatch.signal"
 CHECK: Final = "shopwatch.check"
+VALUE: Final = "shopwatch.value"  # what a business event on a span measured
+HTTP_METHOD_ORIGINAL: Final = "http.request.method_original"
+CODE_FUNCTION: Final = "code.function.name"
+CODE_FILE: Final = "code.file.path"
+CODE_LINE: Final = "code.line.number"
+TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
+TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
+TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 
 RESOURCE_LABELS: Final = (SERVICE_NAME, SERVICE_VERSION, TRACK)
 """Resource attributes that every metric of the library carries as labels, before its own."""
 
-# ---------------------------------------------------------------- buckets (seconds)
+# ---------------------------------------------------------------- values that labels share
+OTHER: Final = "_OTHER"
+"""Semantic conventions: the value of a method or operation that is not a known one."""
+HTTP_METHODS: Final = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
+)
+"""The methods that semantic conventions name; any other is ``_OTHER``."""
+UNMATCHED_ROUTE: Final = ""
+"""``http.route`` of every request that no route took: Prometheus treats an empty label as an absent one."""
+NO_STATUS: Final = ""
+"""``http.response.status_code`` of a request that ended before a status was sent."""
+OVERFLOW: Final = "_overflow"
+"""Value of every attribute of the one series that takes what is over a metric's cap."""
+CLIENT_DISCONNECT: Final = "client_disconnect"
+"""``error.type`` of a request whose client hung up before the answer was complete."""
+INCOMPLETE_RESPONSE: Final = "incomplete_response"
+"""``error.type`` of a request that the application left without an answer, or with half of one."""
+
+# ---------------------------------------------------------------- buckets, in seconds
 HTTP_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Semantic conventions, http.server.request.duration and http.client.request.duration."""
 DB_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
@@ -336,4 +362,10 @@ LOG_TRACE_ID: Final = "trace_id"
 LOG_SPAN_ID: Final = "span_id"
 LOG_ATTRIBUTES: Final = "attributes"
 LOG_RESOURCE_ATTRIBUTES: Final = "resource.attributes"
+LOG_SCOPE_NAME: Final = "scope.name"
 """The shape of the Collector's Elasticsearch exporter in ``otel`` mapping mode."""
+
+SCOPE: Final = "shopwatch"
+"""Name of the instrumentation scope of every span that the library makes, and of its own logger."""
+ACCESS_LOGGER: Final = "shopwatch.access"
+"""Logger, and so ``scope.name``, of the one line that each request leaves."""

@@ -1,0 +1,234 @@
+"""``instrument`` and ``start``: the only places that set what is global in a process.
+
+These are OpenTelemetry's tracer provider, the root logger's handler, the telemetry that ``record`` and
+the hooks use, and the end at exit. Set up logging before them: when the root logger has handlers by
+then, they stay the only console output; when it has none, JSON lines go to stdout at INFO.
+"""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
+from weakref import WeakSet
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from shopwatch import catalogue, settings, telemetry
+from shopwatch.exposition import Exposed
+from shopwatch.guard import Guard
+from shopwatch.health import Check, ReadinessProbe
+from shopwatch.logs import LogPipe, Outlet
+from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
+from shopwatch.settings import Settings
+from shopwatch.telemetry import Telemetry
+
+_logger: Final = logging.getLogger(catalogue.SCOPE)
+_access: Final = logging.getLogger(catalogue.ACCESS_LOGGER)
+_NO_CHECKS: Final[Mapping[str, Check]] = MappingProxyType({})
+
+_described: Final[WeakSet[CollectorRegistry]] = WeakSet()
+
+App = TypeVar("App")
+
+
+@runtime_checkable
+class _Framework(Protocol):
+    """What Starlette and FastAPI applications have in common."""
+
+    build_middleware_stack: Callable[[], ASGIApp]
+    middleware_stack: ASGIApp | None
+
+
+def instrument(  # noqa: PLR0913 - keyword-only, and each is a setting of its own
+    app: App,
+    *,
+    service: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    track: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    registry: CollectorRegistry | None = None,
+    readiness: Mapping[str, Check] = _NO_CHECKS,
+) -> App:
+    """Watch an ASGI application: metrics, traces, logs, ``/metrics``, ``/healthz`` and ``/readyz``.
+
+    Configuration never raises: a value that is not usable is logged with what was expected, and the
+    default is used. Arguments win over the environment.
+
+    Args:
+        app: a Starlette or FastAPI application, or any ASGI callable.
+        service: ``service.name``; else ``OTEL_SERVICE_NAME``.
+        version: ``service.version``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
+        environment: ``deployment.environment.name``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
+        track: ``stable``, ``canary``, ``blue`` or ``green``; else ``SHOPWATCH_TRACK``.
+        environ: read instead of ``os.environ``.
+        registry: where metrics are registered; prometheus_client's default registry when None.
+        readiness: checks of ``/readyz`` by name; each returns or awaits a bool, within a second.
+
+    Returns:
+        The same object for a Starlette or FastAPI application, a wrapper for a bare callable.
+
+    Raises:
+        TypeError: ``app`` is not an ASGI application.
+    """
+    _refuse_what_is_not_asgi(app)
+    if isinstance(app, _Framework) and isinstance(app.build_middleware_stack, _Stack):
+        return app
+    ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
+    return install(app, _set_up(ours, registry), readiness)
+
+
+def start(  # noqa: PLR0913 - keyword-only, and each is a setting of its own
+    *,
+    service: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    track: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    registry: CollectorRegistry | None = None,
+    metrics_port: int | None = None,
+    metrics_address: str = "127.0.0.1",
+) -> Telemetry:
+    """Watch a process that is no web service, such as a queue's worker.
+
+    Args:
+        service: as for ``instrument``, like ``version``, ``environment``, ``track``, ``environ`` and
+            ``registry``.
+        version: ``service.version``.
+        environment: ``deployment.environment.name``.
+        track: the release track.
+        environ: read instead of ``os.environ``.
+        registry: where metrics are registered.
+        metrics_port: serve ``/metrics`` here, from a thread; not served when None.
+        metrics_address: the interface to serve on.
+
+    Returns:
+        The process' telemetry; its ``ending.close`` sends what waits, and is called at exit.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
+    made = _set_up(ours, registry)
+    if metrics_port is not None:
+        exposed = cast("CollectorRegistry", Exposed(made.instruments.registry))
+        start_http_server(metrics_port, metrics_address, exposed)
+    return made
+
+
+def install(app: App, watched: Telemetry, readiness: Mapping[str, Check] = _NO_CHECKS) -> App:
+    """Put the middleware outermost into an application, with telemetry that is set up already."""
+    probe = ReadinessProbe(readiness)
+
+    def wrap(inner: ASGIApp) -> ASGIApp:
+        return ASGIMiddleware(inner, telemetry=watched, readiness=probe)
+
+    if not isinstance(app, _Framework):
+        return cast("App", wrap(cast("ASGIApp", app)))
+    app.build_middleware_stack = _Stack(app.build_middleware_stack, wrap)
+    if app.middleware_stack is not None:  # it has served already
+        app.middleware_stack = wrap(app.middleware_stack)
+    _quiet_native_spans(app)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """Builds an application's middleware with ours around it, whatever is added later."""
+
+    build: Callable[[], ASGIApp]
+    wrap: Callable[[ASGIApp], ASGIApp]
+
+    def __call__(self) -> ASGIApp:
+        return self.wrap(self.build())
+
+
+def _quiet_native_spans(app: object) -> None:
+    """Keep a FastAPI that traces by itself from making each server span, and its trace, a second time.
+
+    It does so as soon as the process has a tracer provider. One that was given a provider is left alone.
+    """
+    config = getattr(app, "_telemetry", None)
+    if isinstance(config, MutableMapping) and config.get("tracer_provider") is None:
+        config["tracing"] = False
+
+
+def _refuse_what_is_not_asgi(app: object) -> None:
+    if isinstance(app, _Framework):
+        return
+    expected = "expected a FastAPI or Starlette application or an ASGI callable (scope, receive, send)"
+    if not callable(app):
+        raise TypeError(f"instrument() got {app!r} of type {type(app).__name__}; {expected}")
+    try:
+        inspect.signature(app).bind(None, None, None)
+    except TypeError:
+        raise TypeError(f"instrument() got {app!r}, which takes other arguments; {expected}") from None
+    except ValueError:  # a callable that tells no signature: take it as it is
+        return
+
+
+def _set_up(ours: Settings, registry: CollectorRegistry | None) -> Telemetry:
+    made = assemble(ours, registry=registry)
+    atexit.register(made.ending.close)
+    for problem in ours.problems:
+        _logger.warning("%s", problem)
+    return made
+
+
+def assemble(ours: Settings, *, registry: CollectorRegistry | None = None) -> Telemetry:
+    """Make a service's telemetry and make it the process' own.
+
+    Args:
+        ours: the settings.
+        registry: as for ``instrument``.
+    """
+    made = telemetry.plain(ours, registry)
+    guard = made.guard
+    with guard.over("describing the process"):
+        made.instruments.describe_target(ours.resource)
+        _collect_process(made.instruments.registry)
+    outlet: Outlet | None = None
+    with guard.over("setting up export"):
+        from shopwatch import pipeline  # noqa: PLC0415 - the SDK may refuse the environment when it loads
+
+        exporters = pipeline.exporters_of(ours)
+        built = pipeline.build(ours, made.instruments, guard, exporters, globally=True)
+        made, outlet = replace(made, tracer=built.tracer, ending=built.ending), built.outlet
+    _set_up_logging(ours, outlet, guard)
+    telemetry.use(made)
+    return made
+
+
+def _collect_process(registry: CollectorRegistry) -> None:
+    """The process' own metrics, which prometheus_client has on its default registry only."""
+    if registry is REGISTRY or registry in _described:
+        return
+    _described.add(registry)
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+
+
+def _set_up_logging(ours: Settings, outlet: Outlet | None, guard: Guard) -> None:
+    root = logging.getLogger()
+    for earlier in [handler for handler in root.handlers if isinstance(handler, LogPipe)]:
+        root.removeHandler(earlier)
+    stream: TextIO | None = None
+    if not root.handlers:
+        stream = sys.stdout
+        root.setLevel(min(root.level, logging.INFO) or logging.INFO)
+    root.handlers.insert(0, LogPipe(resource=ours.resource, outlet=outlet, stream=stream, guard=guard))
+    if _access.level == logging.NOTSET:
+        _access.setLevel(logging.INFO)

@@ -1,0 +1,156 @@
+"""The catalogue's service metrics in a prometheus_client registry, with a cap on series.
+
+A series is bound once and kept, so that an observation costs one look-up. What is over a metric's cap
+is folded into one overflow series and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shopwatch import catalogue
+from shopwatch.catalogue import Kind, Metric
+from shopwatch.exceptions import UnknownName
+from shopwatch.text import printable
+
+_logger: Final = logging.getLogger(catalogue.SCOPE)
+
+Labels = tuple[str, ...]
+Series = Counter | Gauge | Histogram
+Exemplar = dict[str, str]
+
+_LABEL_LENGTH: Final = 512  # characters of a label's value that are kept
+_UNPRINTABLE: Final = {0: "\ufffd", 13: "\ufffd"}  # NUL and CR end a line or the text for some parsers
+_RESOURCE_LABELS: Final = tuple(map(catalogue.prometheus_label, catalogue.RESOURCE_LABELS))
+_families: WeakKeyDictionary[CollectorRegistry, Mapping[str, Series]] = WeakKeyDictionary()
+_families_lock: Final = threading.Lock()
+
+
+def clean(value: str) -> str:
+    """A label's value that every reader of the text formats can take.
+
+    Lone surrogates (broken UTF-8), NUL and carriage return become U+FFFD; what is long is cut.
+    """
+    return printable(value[:_LABEL_LENGTH]).translate(_UNPRINTABLE)
+
+
+def families(registry: CollectorRegistry) -> Mapping[str, Series]:
+    """The families of the service metrics on a registry, by OpenTelemetry name; made on the first call."""
+    with _families_lock:
+        if registry not in _families:
+            metrics = (*catalogue.SERVICE_METRICS, catalogue.TARGET_INFO)
+            _families[registry] = {metric.name: _family(metric, registry) for metric in metrics}
+        return _families[registry]
+
+
+def _family(metric: Metric, registry: CollectorRegistry) -> Series:
+    try:
+        return _make(metric, registry)
+    except ValueError as error:  # something else in the process registered the name
+        _logger.warning("metric %s is recorded but not exposed: %s", metric.prometheus_name, error)
+        return _make(metric, None)
+
+
+def _make(metric: Metric, registry: CollectorRegistry | None) -> Series:
+    labels = metric.labels if metric is catalogue.TARGET_INFO else (*_RESOURCE_LABELS, *metric.labels)
+    name, text = metric.prometheus_name, metric.description
+    if metric.kind is Kind.HISTOGRAM:
+        return Histogram(name, text, labels, buckets=metric.buckets, registry=registry)
+    if metric.kind is Kind.GAUGE:
+        return Gauge(name, text, labels, registry=registry)
+    return Counter(name, text, labels, registry=registry)
+
+
+class BoundMetric:
+    """One metric of one service: its series, by the values of the metric's own attributes."""
+
+    def __init__(self, metric: Metric, family: Series, resource: Labels, cap: int) -> None:
+        self.metric = metric
+        self._family = family
+        self._resource = resource
+        self._cap = cap
+        self._series: dict[Labels, Any] = {}
+        self._lock = threading.Lock()
+        self._folded: Counter | None = None
+
+    def fold_into(self, folded: Counter) -> None:
+        """Count in ``folded`` what the cap turns away."""
+        self._folded = folded
+
+    def series(self, values: Labels) -> Any:  # noqa: ANN401 - the caller knows its metric's kind
+        """The series with these attribute values, or the overflow series when there are too many."""
+        known = self._series.get(values)
+        return known if known is not None else self._bind(values)
+
+    def _bind(self, values: Labels) -> Series:
+        with self._lock:
+            if values not in self._series and len(self._series) >= self._cap:
+                if self._folded is not None:
+                    self._folded.inc()
+                return self._child((catalogue.OVERFLOW,) * len(values))
+            series = self._series[values] = self._child(values)
+            return series
+
+    def _child(self, values: Labels) -> Series:
+        labels = (*self._resource, *map(clean, values))
+        child: Series = self._family.labels(*labels)
+        return child
+
+
+class Instruments:
+    """The service metrics, bound to one service on one registry.
+
+    Args:
+        registry: where the families are registered; shared by every service that names it.
+        service: ``service.name``.
+        version: ``service.version``.
+        track: the release track.
+        max_series: series that each metric may have before observations are folded.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, *, service: str, version: str, track: str, max_series: int
+    ) -> None:
+        self.registry = registry
+        resource = tuple(map(clean, (service, version, track)))
+        made = families(registry)
+        self._metrics = {
+            metric.name: BoundMetric(metric, made[metric.name], resource, max_series)
+            for metric in catalogue.SERVICE_METRICS
+        }
+        folded = self.bound(catalogue.SERIES_FOLDED).series(())
+        for bound in self._metrics.values():
+            bound.fold_into(folded)
+        self._faults = self.bound(catalogue.TELEMETRY_ERRORS).series(())
+
+    def bound(self, metric: Metric) -> BoundMetric:
+        """One of the service metrics.
+
+        Raises:
+            UnknownName: the catalogue does not name it among the metrics of a service.
+        """
+        found = self._metrics.get(metric.name)
+        if found is None or found.metric != metric:
+            names = ", ".join(self._metrics)
+            raise UnknownName(f"metric {metric.name!r} is not one that a service records; these are: {names}")
+        return found
+
+    def fault(self) -> None:
+        """Count one fault of the library."""
+        self._faults.inc()
+
+    def dropped(self, signal: str, count: int) -> None:
+        """Count spans or log records that were dropped rather than waited for."""
+        self.bound(catalogue.TELEMETRY_DROPPED).series((signal,)).inc(count)
+
+    def describe_target(self, resource: Mapping[str, str]) -> None:
+        """Set ``target_info`` from the resource's attributes."""
+        attributes = catalogue.TARGET_INFO.attributes
+        values = [clean(resource.get(attribute, "")) for attribute in attributes]
+        families(self.registry)[catalogue.TARGET_INFO.name].labels(*values).set(1)  # type: ignore[union-attr]

@@ -1,0 +1,1 @@
+"""Thin adapters of server interfaces over one shared record of a request."""

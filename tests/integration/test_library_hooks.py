@@ -1,0 +1,202 @@
+"""The hooks on the real libraries: httpx to a real server, SQLAlchemy on SQLite, a queue to a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Response
+from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from library_server import dead_address, eventually, serving
+from shopwatch import catalogue
+from shopwatch.hooks.httpx import instrument_client
+from shopwatch.hooks.queue import consume, inject
+from shopwatch.hooks.sqlalchemy import instrument_engine
+from shopwatch.testing import watch
+
+CLIENT = catalogue.HTTP_CLIENT_DURATION
+DATABASE = catalogue.DB_CLIENT_DURATION
+
+
+def payments() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/answer/{status}")
+    async def answer(status: int) -> Response:
+        return Response(status_code=status)
+
+    return app
+
+
+@pytest.fixture
+def watched() -> Iterator[Any]:
+    with watch(payments(), service="payments") as found:
+        yield found
+
+
+@pytest.fixture
+def url(watched: Any) -> Iterator[str]:
+    with serving(watched.app) as address:
+        yield address
+
+
+def send(kind: str, url: str) -> httpx.Response:
+    if kind == "sync":
+        with instrument_client(httpx.Client(), peer="payments") as client:
+            return client.get(url)
+    return asyncio.run(send_async(url))
+
+
+async def send_async(url: str) -> httpx.Response:
+    async with instrument_client(httpx.AsyncClient(), peer="payments") as client:
+        return await client.get(url)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        pytest.param(200, "", id="ok"),
+        pytest.param(404, "", id="not-found"),
+        pytest.param(503, "503", id="failed"),
+    ],
+)
+def test_a_request_is_timed_and_carries_the_trace(
+    watched: Any, url: str, kind: str, status: int, error: str
+) -> None:
+    with watched.telemetry.tracer.start_as_current_span("checkout") as checkout:
+        assert send(kind, f"{url}/answer/{status}").status_code == status
+    assert (
+        watched.value(
+            CLIENT,
+            http_request_method="GET",
+            service_peer_name="payments",
+            http_response_status_code=str(status),
+            error_type=error,
+        )
+        == 1
+    )
+    (client,) = watched.spans("GET payments")
+    (server,) = eventually(lambda: watched.spans("GET /answer/{status}"))
+    assert client.kind is SpanKind.CLIENT
+    assert client.parent.span_id == checkout.get_span_context().span_id
+    assert server.parent.span_id == client.context.span_id
+    assert server.context.trace_id == checkout.get_span_context().trace_id
+    assert client.status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_service_that_cannot_be_reached_is_an_error(watched: Any, kind: str) -> None:
+    with pytest.raises(httpx.ConnectError):
+        send(kind, dead_address())
+    assert watched.value(CLIENT, error_type="httpx.ConnectError", http_response_status_code="") == 1
+    (span,) = watched.spans("GET payments")
+    assert span.status.status_code is StatusCode.ERROR
+
+
+def test_a_client_is_instrumented_once(watched: Any, url: str) -> None:
+    with instrument_client(instrument_client(httpx.Client(), peer="payments"), peer="payments") as client:
+        client.get(f"{url}/answer/200")
+    assert watched.value(CLIENT) == 1
+
+
+def test_without_spans_the_callers_trace_is_still_passed_on(url: str) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    seen: list[str] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        with instrument_client(httpx.Client(), peer="payments") as client:
+            seen.append(client.get(f"{url}/answer/200").request.headers["traceparent"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    with watch(app, environ={"OTEL_TRACES_EXPORTER": "none"}) as without, serving(without.app) as address:
+        httpx.get(address, headers={"traceparent": parent})
+        assert without.spans() == []
+    assert seen == [parent]
+
+
+def test_statements_are_timed_by_operation(watched: Any) -> None:
+    engine = create_engine("sqlite://")
+    instrument_engine(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE orders (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO orders VALUES (:id)"), [{"id": 1}, {"id": 2}])
+        assert connection.execute(text(" select count(*) FROM orders")).scalar() == 2
+        connection.execute(text("EXPLAIN SELECT 1"))
+    engine.dispose()
+    for operation in ("CREATE", "INSERT", "SELECT", "_OTHER"):
+        assert (
+            watched.value(DATABASE, db_operation_name=operation, db_system_name="sqlite", error_type="") == 1
+        )
+    assert watched.value(DATABASE) == 4
+    (span,) = watched.spans("SELECT sqlite")
+    assert span.kind is SpanKind.CLIENT
+    assert "orders" not in str(dict(span.attributes))
+
+
+def test_a_failed_statement_is_an_error(watched: Any) -> None:
+    engine = create_engine("sqlite://")
+    instrument_engine(engine)
+    with engine.connect() as connection:
+        with pytest.raises(OperationalError):
+            connection.execute(text("SELECT * FROM nothing"))
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    engine.dispose()
+    assert watched.value(DATABASE, db_operation_name="SELECT", error_type="sqlite3.OperationalError") == 1
+    assert watched.value(DATABASE, db_operation_name="SELECT", error_type="") == 1
+    assert watched.spans("SELECT sqlite")[0].status.status_code is StatusCode.ERROR
+
+
+def test_a_database_that_cannot_be_reached_is_counted(watched: Any, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/missing/shop.sqlite")
+    instrument_engine(engine)
+    with pytest.raises(OperationalError):
+        engine.connect()
+    engine.dispose()
+    assert watched.value(DATABASE, db_operation_name="CONNECT", error_type="sqlite3.OperationalError") == 1
+    assert watched.value(catalogue.TELEMETRY_ERRORS) == 0
+
+
+def test_a_message_carries_the_trace_to_its_worker(watched: Any) -> None:
+    messages: queue.Queue[dict[str, str]] = queue.Queue()
+    headers: dict[str, str] = {}
+
+    def work() -> None:
+        with consume("orders", "rabbitmq", messages.get(timeout=10)):
+            """Nothing is to do with the message."""
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    with watched.telemetry.tracer.start_as_current_span("checkout") as checkout:
+        inject(headers)
+        messages.put(headers)
+    worker.join(10)
+    (span,) = watched.spans("process orders")
+    assert span.kind is SpanKind.CONSUMER
+    assert span.context.trace_id == checkout.get_span_context().trace_id
+    assert span.parent.span_id == checkout.get_span_context().span_id
+    labels = {"messaging_system": "rabbitmq", "messaging_destination_name": "orders", "error_type": ""}
+    assert watched.value(catalogue.MESSAGE_DURATION, **labels) == 1
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [{}, {"traceparent": "nonsense"}, {"traceparent": 7}, {"traceparent": b"\xff", "tracestate": None}],
+    ids=["empty", "nonsense", "number", "bytes"],
+)
+def test_a_message_that_fails_is_an_error_whatever_its_headers(watched: Any, carrier: Any) -> None:
+    with pytest.raises(KeyError), consume("orders", "aws_sqs", carrier):
+        raise KeyError("order")
+    assert watched.value(catalogue.MESSAGE_DURATION, error_type="KeyError") == 1
+    assert watched.spans("process orders")[0].parent is None
