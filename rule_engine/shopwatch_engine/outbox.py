@@ -1,14 +1,16 @@
 """The outbox: what was committed is delivered, in order for each incident, until the pager has it.
 
 Two lanes, so that evidence never holds up a page: pages (trigger, update, resolve) and evidence. A lane
-claims what is due, sends it side by side within a bound, and settles each; a failure is a new date, not
-a loss. What a pager refuses for good is kept as dead, and said.
+claims what is due, sends it side by side within a bound for each pager, so that one that hangs holds up no
+other, and settles each; a failure is a new date, not a loss. What a pager refuses for good is kept as dead,
+and said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -29,7 +31,7 @@ GatherEvidence = Callable[[Notification], Awaitable[Evidence]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """Deliveries that share a bound on how many are sent at once."""
+    """Deliveries that share a bound on how many are sent at once: ``width`` to each pager."""
 
     name: str
     actions: tuple[Action, ...]
@@ -76,30 +78,39 @@ class Outbox:
     async def run(self, lane: Lane) -> None:
         """Deliver a lane's deliveries, for ever."""
         wake = self._wakes.setdefault(lane.name, asyncio.Event())
+        underway: dict[str, str] = {}  # delivery id to integration
         async with asyncio.TaskGroup() as sending:
-            underway: set[asyncio.Task[None]] = set()
             while True:
                 wake.clear()
-                for delivery in await self._claim(lane, lane.width - len(underway)):
-                    task = sending.create_task(self._deliver(delivery))
-                    underway.add(task)
-                    task.add_done_callback(underway.discard)
-                await self._rest(lane, wake, is_full=len(underway) >= lane.width)
+                claimed = await self._claim(lane, underway)
+                for delivery in claimed:
+                    underway[delivery.id] = delivery.integration
+                    sending.create_task(self._deliver(delivery, underway))
+                if not claimed:
+                    await self._rest(lane, wake, underway)
 
-    async def _claim(self, lane: Lane, free: int) -> tuple[Delivery, ...]:
-        if free <= 0:
-            return ()
-        return await self.patience(
+    async def _claim(self, lane: Lane, underway: Mapping[str, str]) -> tuple[Delivery, ...]:
+        """Take no more than any pager that is not full may still have under way."""
+        full = _full(lane, underway)
+        busiest = max(
+            (count for name, count in Counter(underway.values()).items() if name not in full), default=0
+        )
+        claimed = await self.patience(
             lambda: self.store.claim(
-                actions=lane.actions, now=self.clock.now(), lease_s=lane.lease_s, limit=free
+                actions=lane.actions,
+                now=self.clock.now(),
+                lease_s=lane.lease_s,
+                limit=lane.width - busiest,
+                without=full,
             )
         )
+        # A claim that lapsed while its delivery is still under way must not send it twice.
+        return tuple(one for one in claimed if one.id not in underway)
 
-    async def _rest(self, lane: Lane, wake: asyncio.Event, *, is_full: bool) -> None:
+    async def _rest(self, lane: Lane, wake: asyncio.Event, underway: Mapping[str, str]) -> None:
         """Wait until something is due, or something changes."""
-        due_at = None
-        if not is_full:
-            due_at = await self.patience(lambda: self.store.next_attempt_at(actions=lane.actions))
+        full = _full(lane, underway)
+        due_at = await self.patience(lambda: self.store.next_attempt_at(actions=lane.actions, without=full))
         timeout = None if due_at is None else max(due_at - self.clock.now(), 0.0)
         try:
             async with asyncio.timeout(timeout):
@@ -107,13 +118,14 @@ class Outbox:
         except TimeoutError:
             return
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery, underway: dict[str, str]) -> None:
         self.checkpoint(Step.BEFORE_SEND, delivery.action)
         settled, result = await self._send(delivery)
         self.checkpoint(Step.AFTER_SEND, delivery.action)
         await self.patience(lambda: self.store.settle(settled))
         self.metrics.attempted(settled, result)
         self.checkpoint(Step.AFTER_SETTLE, delivery.action)
+        del underway[delivery.id]
         self.wake()
 
     async def _send(self, delivery: Delivery) -> tuple[Delivery, str]:
@@ -156,3 +168,8 @@ class Outbox:
             "%s did not take %s, next in %.1f s: %s", tried.integration, tried.id, delay_s, error.reason
         )
         return replace(failed, next_attempt_at=now + delay_s), "retried"
+
+
+def _full(lane: Lane, underway: Mapping[str, str]) -> frozenset[str]:
+    """The integrations that have as much under way as they may."""
+    return frozenset(name for name, count in Counter(underway.values()).items() if count >= lane.width)

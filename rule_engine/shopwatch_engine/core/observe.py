@@ -31,10 +31,11 @@ def observe(rule: AlertRule, samples: Iterable[Sample], *, external_url: str = "
 
 def _observation(rule: AlertRule, sample: Sample, external_url: str) -> Observation:
     bare = sample.labels.without("__name__")
-    rendered = {name: _render(text, bare, sample.value, external_url) for name, text in rule.labels}
+    told, value = sample.labels, sample.value  # as in Prometheus, a template may say the metric's name
+    rendered = {name: _render(text, told, value, external_url) for name, text in rule.labels}
     labels = LabelSet.of({**bare.as_dict(), **rendered, "alertname": rule.name})
-    annotations = {name: _render(text, bare, sample.value, external_url) for name, text in rule.annotations}
-    return Observation(labels=labels, annotations=LabelSet.of(annotations), value=sample.value)
+    annotations = {name: _render(text, told, value, external_url) for name, text in rule.annotations}
+    return Observation(labels=labels, annotations=LabelSet.of(annotations), value=value)
 
 
 def _render(text: str, labels: LabelSet, value: float, external_url: str) -> str:

@@ -127,7 +127,7 @@ def _step(
         return None
     alert = before if before and not _begins_anew(state, after) else _begun(rule, seen, now)
     if seen:
-        alert = replace(alert, annotations=seen.annotations, value=seen.value)
+        alert = replace(alert, annotations=seen.annotations, value=seen.value, expr=rule.expr)
     return _marked(replace(alert, state=after), now)
 
 

@@ -12,6 +12,7 @@ from shopwatch_engine.clock import Clock
 from shopwatch_engine.core.board import Board
 from shopwatch_engine.core.incidents import Desk
 from shopwatch_engine.core.selfwatch import evaluation_failing, failing_groups
+from shopwatch_engine.core.settling import Settling
 from shopwatch_engine.metrics import EngineMetrics
 from shopwatch_engine.model import AlertState, Route, RuleGroup, RuleSet
 from shopwatch_engine.outbox import EVIDENCE, PAGES, Outbox
@@ -40,6 +41,7 @@ class Engine:
         metrics: the engine's own.
         patience: with a busy store.
         unknown_after_s: how long rules may fail before that is an alert of its own.
+        scrape_interval_s: the longest scrape interval of what the rules read.
         checkpoint: stands at the named steps.
     """
 
@@ -53,6 +55,7 @@ class Engine:
     metrics: EngineMetrics
     patience: Patience
     unknown_after_s: float = 300.0
+    scrape_interval_s: float = 60.0
     checkpoint: Checkpoint = walk_on
     board: Board | None = field(default=None, init=False)
 
@@ -65,7 +68,8 @@ class Engine:
         """Work until cancelled.
 
         Raises:
-            StoreFailed: the store is lost; nothing that was committed is.
+            StoreFailed: the store is lost; nothing that was committed is. Once the tasks are at work it
+                comes inside an exception group, as asyncio's task groups raise.
         """
         snapshot = await self.patience(self.store.load)
         self.board = Board(self.root, snapshot)
@@ -75,10 +79,13 @@ class Engine:
             store=self.store,
             patience=self.patience,
             clock=self.clock,
+            settling=Settling(began_at=self.clock.now(), scrape_interval_s=self.scrape_interval_s),
+            owing=self.outbox.wake,
             checkpoint=self.checkpoint,
         )
         own = evaluation_failing(self.unknown_after_s)
         await ledger.retire({own.id, *(rule.id for rule in self.rules.alert_rules)})
+        await ledger.adopt()
         evaluator = Evaluator(self.source)
         async with asyncio.TaskGroup() as tasks:
             for group in self.rules.groups:
@@ -133,10 +140,9 @@ class Engine:
             last = at
 
     async def _dispatch(self, ledger: Ledger) -> None:
-        """Flush groups when they are due; let the outbox know of all that was committed."""
+        """Flush groups when they are due."""
         while True:
             ledger.changed.clear()
-            self.outbox.wake()
             due_at = ledger.board.next_flush_at()
             try:
                 async with asyncio.timeout(None if due_at is None else max(due_at - self.clock.now(), 0.0)):

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
-from shopwatch_engine.core.batch import Batch, batches, split
+from shopwatch_engine.core.batch import BATCH_SIZE, Batch, batches, split
 from shopwatch_engine.exceptions import SourceError
 from shopwatch_engine.model import AlertRule, Sample
 from shopwatch_engine.ports import MetricSource
@@ -28,16 +28,18 @@ class Evaluator:
     Args:
         source: what is asked.
         width: how many queries are under way at once.
+        batch_size: how many rules a query holds at most.
     """
 
-    def __init__(self, source: MetricSource, *, width: int = 4) -> None:
+    def __init__(self, source: MetricSource, *, width: int = 4, batch_size: int = BATCH_SIZE) -> None:
         self._source = source
+        self._batch_size = batch_size
         self._turns = asyncio.Semaphore(width)
         self._spoilers: set[str] = set()
 
     async def ask(self, rules: Iterable[AlertRule], at: float) -> Mapping[str, Answer]:
         """What each rule says at a time, or why it could not be asked; by rule id."""
-        planned = batches(rules, batchable=self._is_batchable)
+        planned = batches(rules, batchable=self._is_batchable, size=self._batch_size)
         answers = await asyncio.gather(*(self._ask(batch, at) for batch in planned))
         return {rule_id: answer for part in answers for rule_id, answer in part.items()}
 

@@ -14,7 +14,10 @@ def offset_s(file: str, name: str, interval_s: float) -> float:
 
 def next_pass(now: float, interval_s: float, offset: float) -> float:
     """The first time on the grid after ``now``."""
-    return (math.floor((now - offset) / interval_s) + 1) * interval_s + offset
+    turn = math.floor((now - offset) / interval_s) + 1
+    at = turn * interval_s + offset
+    # The division rounds: a time that is on the grid may seem to lie just before it.
+    return at if at > now else (turn + 1) * interval_s + offset
 
 
 def missed(last: float, upcoming: float, interval_s: float) -> int:

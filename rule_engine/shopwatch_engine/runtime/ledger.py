@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shopwatch_engine.clock import Clock
-from shopwatch_engine.core.board import Board
+from shopwatch_engine.core.board import Board, belongs, is_open
 from shopwatch_engine.core.incidents import Desk, Plan, absorb, flush
 from shopwatch_engine.core.observe import observe
-from shopwatch_engine.core.settling import failed, is_settled, recovered
+from shopwatch_engine.core.settling import Settling, failed
 from shopwatch_engine.core.state import Observation, RulePass, advance
 from shopwatch_engine.exceptions import SourceError
 from shopwatch_engine.model import Alert, AlertRule, AlertState, Changes, RuleHealth
@@ -37,7 +37,7 @@ class Reading:
 
 
 class Ledger:
-    """The only place that changes what the engine knows."""
+    """The only place that changes what the engine knows; calls ``owing`` when deliveries were committed."""
 
     def __init__(
         self,
@@ -47,17 +47,20 @@ class Ledger:
         store: Store,
         patience: Patience,
         clock: Clock,
+        settling: Settling,
+        owing: Callable[[], None],
         checkpoint: Checkpoint,
     ) -> None:
         self.board = board
-        self.changed = asyncio.Event()  # set whenever something was committed
+        self.changed = asyncio.Event()  # set whenever the next look at a group may have moved
         self._desk = desk
         self._store = store
         self._patience = patience
         self._clock = clock
         self._checkpoint = checkpoint
         self._turn = asyncio.Lock()
-        self._began_at = clock.now()
+        self._settling = settling
+        self._owing = owing
 
     async def enter(
         self, answers: Mapping[str, Answer], rules: Iterable[AlertRule], *, at: float, limit: int = 0
@@ -82,6 +85,19 @@ class Ledger:
         async with self._turn:
             await self._enter([Reading(step=_retired(alerts, self._clock.now()))])
 
+    async def adopt(self) -> None:
+        """Take alerts into the groups that the routing gives them now; it may have changed meanwhile.
+
+        Without this an alert that fires on would be in a group that nobody opened an incident for.
+        """
+        alerts = [one for one in self.board.alerts() if belongs(one) and self._is_astray(one)]
+        async with self._turn:
+            await self._enter([Reading(step=RulePass(changed=tuple(alerts)))])
+
+    def _is_astray(self, alert: Alert) -> bool:
+        groups = self.board.groups(alert.labels)
+        return not all(is_open(self.board.incidents.get(group.dedup_key)) for group in groups)
+
     def _read(self, rule: AlertRule, answer: Answer, *, at: float, limit: int) -> Reading:
         health = self.board.health.get(rule.id)
         try:
@@ -91,8 +107,8 @@ class Ledger:
         except Exception as error:  # a fault of ours holds this rule's alerts; the others go on
             LOG.exception("rule %s failed inside the engine", rule.id)
             return self._failure(rule, health, SourceError(f"{type(error).__name__} inside the engine"), at)
-        better = recovered(rule, health, now=at)
-        settled = is_settled(rule, better or health, began_at=self._began_at, now=at)
+        better = self._settling.recovered(rule, health, now=at)
+        settled = self._settling.is_over(rule, better or health, now=at)
         step = advance(rule, self.board.tracked(rule.id), observations, now=at, settled=settled)
         return Reading(step=step, health=better)
 
@@ -130,7 +146,10 @@ class Ledger:
             _tell(plan.changes)
             self.board.apply(plan.changes)
         self.board.look_again(plan.quiet)
-        self.changed.set()
+        if plan.changes.incidents or plan.quiet:
+            self.changed.set()
+        if plan.changes.deliveries:
+            self._owing()
 
     def _pass_by(self, step: Step, changes: Changes) -> None:
         for delivery in changes.deliveries:

@@ -1,4 +1,8 @@
-"""Values to rows and back. Knows the tables' columns and no database."""
+"""Values to rows and back. Knows the tables' columns and no database.
+
+Labels and notifications are JSON in ASCII: JSON from afar can hold half a surrogate pair, which is no text
+to a database. Texts that only people read have such halves replaced.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,26 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from shopwatch_engine.model import (
     Action,
     Alert,
     AlertState,
     Delivery,
     DeliveryState,
+    Evidence,
     Incident,
     IncidentStatus,
     LabelSet,
+    Link,
+    LogLine,
     Notification,
+    NotifiedAlert,
     RuleHealth,
     Severity,
+    TraceSummary,
 )
 
 Row = Mapping[Any, Any]
-_NOTIFICATION: TypeAdapter[Notification] = TypeAdapter(Notification)
 
 
 def alert_row(alert: Alert) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def alert_of(row: Row) -> Alert:
 
 def health_row(health: RuleHealth) -> dict[str, Any]:
     """A rule's health as a row of ``rule_health``."""
-    return dataclasses.asdict(health)
+    return {**dataclasses.asdict(health), "error": _storable(health.error)}
 
 
 def health_of(row: Row) -> RuleHealth:
@@ -77,6 +83,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "group_labels": _labels_text(incident.group_labels),
         "status": incident.status.value,
         "notified_firing": " ".join(incident.notified_firing),
+        "title": _storable(incident.title),
     }
 
 
@@ -102,6 +109,7 @@ def delivery_row(delivery: Delivery) -> dict[str, Any]:
         "state": delivery.state.value,
         "notification": json.dumps(dataclasses.asdict(delivery.notification), ensure_ascii=True),
         "claimed_until": 0.0,
+        "error": _storable(delivery.error),
     }
 
 
@@ -114,8 +122,46 @@ def delivery_of(row: Row) -> Delivery:
             "action": Action(row["action"]),
             "severity": Severity(row["severity"]),
             "state": DeliveryState(row["state"]),
-            "notification": _NOTIFICATION.validate_python(json.loads(row["notification"])),
+            "notification": _notification_of(json.loads(row["notification"])),
         }
+    )
+
+
+def settled_values(delivery: Delivery) -> dict[str, Any]:
+    """The columns of ``deliveries`` that an attempt changes."""
+    return {
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_attempt_at,
+        "settled_at": delivery.settled_at,
+        "error": _storable(delivery.error),
+    }
+
+
+def _notification_of(raw: Row) -> Notification:
+    evidence = raw["evidence"]
+    return Notification(
+        **{
+            **raw,
+            "group_labels": _label_set(raw["group_labels"]),
+            "alerts": tuple(_notified_of(alert) for alert in raw["alerts"]),
+            "evidence": None if evidence is None else _evidence_of(evidence),
+        }
+    )
+
+
+def _notified_of(raw: Row) -> NotifiedAlert:
+    own = {"labels": _label_set(raw["labels"]), "annotations": _label_set(raw["annotations"])}
+    return NotifiedAlert(**{**raw, **own})
+
+
+def _evidence_of(raw: Row) -> Evidence:
+    return Evidence(
+        gathered_at=raw["gathered_at"],
+        traces=tuple(TraceSummary(**trace) for trace in raw["traces"]),
+        logs=tuple(LogLine(**{**line, "attributes": _label_set(line["attributes"])}) for line in raw["logs"]),
+        links=tuple(Link(**link) for link in raw["links"]),
+        missing=tuple(raw["missing"]),
     )
 
 
@@ -124,4 +170,12 @@ def _labels_text(labels: LabelSet) -> str:
 
 
 def _labels_of(text: str) -> LabelSet:
-    return LabelSet(tuple((name, value) for name, value in json.loads(text)))
+    return _label_set({"pairs": json.loads(text)})
+
+
+def _label_set(raw: Row) -> LabelSet:
+    return LabelSet(tuple((name, value) for name, value in raw["pairs"]))
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,8 @@
 """The store on SQLite: one file, one writer thread, every commit on the disk before it returns.
 
-Write-ahead log with ``synchronous=FULL``: a commit survives the loss of power. One engine at a time:
-a lock file beside the database says so.
+Write-ahead log with ``synchronous=FULL``: a commit survives the loss of power. What is asked while a
+transaction is under way shares the next one, so that a storm costs few trips to the disk. One engine at a
+time: a lock file beside the database says so.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, delete, event, select
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -27,15 +30,17 @@ from shopwatch_engine.model import (
     Action,
     Changes,
     Delivery,
+    Incident,
     IncidentRecord,
     Snapshot,
 )
 from shopwatch_engine.store import records, sql
 from shopwatch_engine.store.schema import ALERTS, DELIVERIES, INCIDENTS, RULE_HEALTH
 
-_BUSY_TIMEOUT_S: Final = 2.0
+BUSY_TIMEOUT_S: Final = 2.0
 _PASSING: Final = ("locked", "busy", "disk is full", "disk i/o error", "unable to open")
 _T = TypeVar("_T")
+_Work = Callable[[Connection], Any]
 
 
 def open_store(url: str, *, read_only: bool = False) -> SqliteStore:
@@ -48,10 +53,10 @@ def open_store(url: str, *, read_only: bool = False) -> SqliteStore:
         parsed = make_url(url)
     except ArgumentError:
         raise StoreFailed(f"store {url!r} is not a URL; write sqlite:///PATH") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
         shown = parsed.render_as_string(hide_password=True)
         raise StoreFailed(f"store {shown!r}: only sqlite:///PATH is known")
-    return SqliteStore(Path(parsed.database), read_only=read_only)
+    return SqliteStore(Path(str(parsed.database)), read_only=read_only)
 
 
 class SqliteStore:
@@ -60,14 +65,20 @@ class SqliteStore:
     Args:
         path: the file; made, with its folder, when it is not there.
         read_only: only look: no lock, no migration, no write.
+        busy_timeout_s: how long a call waits for somebody else's lock on the file.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
         self._path = path
         self._lock = None if read_only else _locked(path)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
+        self._writing: asyncio.Task[None] | None = None
         try:
-            self._engine = _readable(path) if read_only else _writable(path)
+            opened = _readable if read_only else _writable
+            self._engine = opened(path, busy_timeout_s)
         except BaseException:
             self._release()
             raise
@@ -81,18 +92,28 @@ class SqliteStore:
         await self._run(lambda connection: _write(connection, changes))
 
     async def claim(
-        self, *, actions: Sequence[Action], now: float, lease_s: float, limit: int
+        self,
+        *,
+        actions: Sequence[Action],
+        now: float,
+        lease_s: float,
+        limit: int,
+        without: Collection[str] = (),
     ) -> tuple[Delivery, ...]:
         """Take due deliveries, most severe first, then oldest."""
-        return await self._run(lambda connection: _claim(connection, actions, now, lease_s, limit))
+        wanted = {**_wanted(actions, without), "now": now, "limit": limit}
+        return await self._run(lambda connection: _claim(connection, wanted, now, now + lease_s))
 
     async def settle(self, delivery: Delivery) -> None:
         """Write what became of a claimed delivery."""
         await self._run(lambda connection: _settle(connection, delivery))
 
-    async def next_attempt_at(self, *, actions: Sequence[Action]) -> float | None:
+    async def next_attempt_at(
+        self, *, actions: Sequence[Action], without: Collection[str] = ()
+    ) -> float | None:
         """When the next pending delivery of these actions is due."""
-        return await self._run(lambda connection: connection.scalar(sql.next_attempt_at(actions)))
+        wanted = _wanted(actions, without)
+        return await self._run(lambda connection: connection.scalar(sql.NEXT_ATTEMPT_AT, wanted))
 
     async def incidents(self, *, limit: int = 100) -> tuple[IncidentRecord, ...]:
         """The newest incidents with their deliveries."""
@@ -104,14 +125,41 @@ class SqliteStore:
         self._release()
 
     async def _run(self, work: Callable[[Connection], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, done))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all())
+        return await done
 
-    def _transact(self, work: Callable[[Connection], _T]) -> _T:
+    async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            results = await loop.run_in_executor(self._threads, self._transact, [work for work, _ in batch])
+            for (_, done), result in zip(batch, results, strict=True):
+                if done.cancelled():
+                    continue
+                if isinstance(result, Exception):
+                    done.set_exception(result)
+                else:
+                    done.set_result(result)
+
+    def _transact(self, works: Sequence[_Work]) -> list[Any]:
+        """Do all of it in one transaction; what fails alone is undone alone."""
         try:
             with self._engine.begin() as connection:
-                return work(connection)
+                return [self._attempt(connection, work) for work in works]
         except (DBAPIError, sqlite3.Error, OSError) as error:
-            raise _translated(self._path, error) from error
+            return [_translated(self._path, error)] * len(works)
+
+    def _attempt(self, connection: Connection, work: _Work) -> Any:  # noqa: ANN401 - whatever the work answers
+        try:
+            with connection.begin_nested():
+                return work(connection)
+        except (DBAPIError, sqlite3.Error) as error:
+            return _translated(self._path, error)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told; the others' work stands
+            return error
 
     def _release(self) -> None:
         self._threads.shutdown(wait=False)
@@ -143,28 +191,36 @@ def _locked(path: Path) -> IO[str]:
     return lock
 
 
-def _writable(path: Path) -> Engine:
-    engine = _engine(f"sqlite:///{path}", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+def _writable(path: Path, busy_timeout_s: float) -> Engine:
+    url = URL.create("sqlite", database=str(path))
+    engine = _engine(url, busy_timeout_s, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
     try:
         with engine.begin() as connection:
             _migrate(connection)
-            connection.execute(sql.release_claims())
-    except (DBAPIError, sqlite3.Error) as error:
+            connection.execute(sql.RELEASE_CLAIMS)
+    except (DBAPIError, sqlite3.Error, CommandError) as error:
         engine.dispose()
-        raise StoreFailed(
-            f"store {path} cannot be opened: {_reason(error)}; move it away or give --store another file"
-        ) from error
+        raise StoreFailed(f"store {path} cannot be opened: {_reason(error)}; {_remedy(error)}") from error
     return engine
 
 
-def _readable(path: Path) -> Engine:
+def _remedy(error: Exception) -> str:
+    if isinstance(error, CommandError):
+        return "another version of shopwatch wrote it: run that one, or give --store another file"
+    if _passes(error):
+        return "free the disk or end what holds it, then start again"
+    return "move it away or give --store another file"
+
+
+def _readable(path: Path, busy_timeout_s: float) -> Engine:
     if not path.is_file():
         raise StoreFailed(f"store {path} is not there; give --store the file that `shopwatch run` writes")
-    return _engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    query = {"mode": "ro", "uri": "true"}
+    return _engine(URL.create("sqlite", database=f"file:{quote(str(path))}", query=query), busy_timeout_s)
 
 
-def _engine(url: str, *pragmas: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+def _engine(url: URL, busy_timeout_s: float, *pragmas: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
@@ -188,7 +244,7 @@ def _migrate(connection: Connection) -> None:
 
 def _load(connection: Connection) -> Snapshot:
     rows = {table: connection.execute(select(table)).mappings().all() for table in (ALERTS, RULE_HEALTH)}
-    incidents = connection.execute(sql.latest_incidents()).mappings().all()
+    incidents = connection.execute(sql.LATEST_INCIDENTS).mappings().all()
     return Snapshot(
         alerts=tuple(records.alert_of(row) for row in rows[ALERTS]),
         health=tuple(records.health_of(row) for row in rows[RULE_HEALTH]),
@@ -213,48 +269,41 @@ def _replace(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> 
         connection.execute(insert(table).prefix_with("OR REPLACE"), rows)
 
 
-def _claim(
-    connection: Connection, actions: Sequence[Action], now: float, lease_s: float, limit: int
-) -> tuple[Delivery, ...]:
-    connection.execute(sql.supersede(now))
-    rows = connection.execute(sql.claimable(actions, now, limit)).mappings().all()
+def _wanted(actions: Sequence[Action], without: Collection[str]) -> dict[str, Any]:
+    return {"actions": [action.value for action in actions], "without": list(without)}
+
+
+def _claim(connection: Connection, wanted: dict[str, Any], now: float, until: float) -> tuple[Delivery, ...]:
+    connection.execute(sql.SUPERSEDE, {"now": now})
+    rows = connection.execute(sql.CLAIMABLE, wanted).mappings().all()
     if rows:
-        connection.execute(sql.claim([row["seq"] for row in rows], now + lease_s))
+        connection.execute(sql.CLAIM, {"seqs": [row["seq"] for row in rows], "until": until})
     return tuple(records.delivery_of(row) for row in rows)
 
 
 def _settle(connection: Connection, delivery: Delivery) -> None:
-    values = {
-        "state": delivery.state.value,
-        "attempts": delivery.attempts,
-        "next_attempt_at": delivery.next_attempt_at,
-        "settled_at": delivery.settled_at,
-        "error": delivery.error,
-    }
-    connection.execute(sql.settle(delivery.id, values))
+    connection.execute(sql.SETTLE, {"delivery": delivery.id, **records.settled_values(delivery)})
 
 
 def _incidents(connection: Connection, limit: int) -> tuple[IncidentRecord, ...]:
-    found = [records.incident_of(row) for row in connection.execute(sql.newest_incidents(limit)).mappings()]
-    return tuple(
-        IncidentRecord(
-            incident=incident,
-            deliveries=tuple(
-                records.delivery_of(row)
-                for row in connection.execute(
-                    sql.deliveries_of(incident.dedup_key, incident.episode)
-                ).mappings()
-            ),
-        )
-        for incident in found
-    )
+    rows = connection.execute(sql.NEWEST_INCIDENTS, {"limit": limit}).mappings().all()
+    return tuple(_record(connection, records.incident_of(row)) for row in rows)
+
+
+def _record(connection: Connection, incident: Incident) -> IncidentRecord:
+    wanted = {"key": incident.dedup_key, "number": incident.episode}
+    rows = connection.execute(sql.DELIVERIES_OF_INCIDENT, wanted).mappings()
+    return IncidentRecord(incident=incident, deliveries=tuple(records.delivery_of(row) for row in rows))
 
 
 def _translated(path: Path, error: Exception) -> StoreError:
-    reason = _reason(error)
-    if any(word in reason.lower() for word in _PASSING):
-        return StoreBusy(f"store {path}: {reason}")
-    return StoreFailed(f"store {path}: {reason}")
+    kind = StoreBusy if _passes(error) else StoreFailed
+    return kind(f"store {path}: {_reason(error)}")
+
+
+def _passes(error: Exception) -> bool:
+    reason = _reason(error).lower()
+    return any(word in reason for word in _PASSING)
 
 
 def _reason(error: Exception) -> str:
