@@ -52,7 +52,7 @@ class _Framework(Protocol):
     middleware_stack: ASGIApp | None
 
 
-def instrument(  # noqa: PLR0913 - keyword-only, and each is a setting of its own
+def instrument(
     app: App,
     *,
     service: str | None = None,
@@ -91,7 +91,7 @@ def instrument(  # noqa: PLR0913 - keyword-only, and each is a setting of its ow
     return install(app, _set_up(ours, registry), readiness)
 
 
-def start(  # noqa: PLR0913 - keyword-only, and each is a setting of its own
+def start(
     *,
     service: str | None = None,
     version: str | None = None,

@@ -88,7 +88,7 @@ class Gatherer:
         )
 
 
-async def gather(  # noqa: PLR0913 - each is named where it is called
+async def gather(
     *,
     notification: Notification,
     now: float,

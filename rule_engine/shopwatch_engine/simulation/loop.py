@@ -65,7 +65,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
     def _run_once(self) -> None:
-        self._order.shuffle(self._ready)
+        self._order.shuffle(self._ready)  # type: ignore[attr-defined] # asyncio's own queue, not typed
         super()._run_once()  # type: ignore[misc] # asyncio's own step; it has no public name
 
 

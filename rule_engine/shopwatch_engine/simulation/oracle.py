@@ -67,10 +67,10 @@ def _lost_triggers(
     holds: Iterable[Span],
     events: list[PagerEvent],
 ) -> Iterator[Violation]:
+    episodes = tuple(_episodes(events))
     for span in holds:
-        if _could_be_seen(script, downtimes, series, span) and not any(
-            _told(span, one) for one in _episodes(events)
-        ):
+        told = any(_overlap(span, episode, _slack(script)) for episode in episodes)
+        if _could_be_seen(script, downtimes, series, span) and not told:
             yield Violation(
                 promise="no lost trigger",
                 pager=pager,
@@ -81,21 +81,20 @@ def _lost_triggers(
 
 
 def _episodes(events: Iterable[PagerEvent]) -> Iterator[Span]:
-    """The times during which an incident was open."""
+    """The times between the engine's decisions to open and to resolve, however late they were delivered."""
     opened_at = None
     for event in events:
         if event.what == "opened":
-            opened_at = event.at
+            opened_at = event.decided_at
         elif opened_at is not None:
-            yield Span(start=opened_at, end=event.at)
+            yield Span(start=opened_at, end=event.decided_at)
             opened_at = None
     if opened_at is not None:
         yield Span(start=opened_at, end=float("inf"))
 
 
-def _told(holds: Span, episode: Span) -> bool:
-    """Whether an incident tells of a condition: it began before the end, or was late by an outage."""
-    return holds.start <= episode.end and episode.start <= holds.end + 600
+def _overlap(one: Span, other: Span, slack: float) -> bool:
+    return one.start - slack <= other.end and other.start <= one.end + slack
 
 
 def _could_be_seen(script: Script, downtimes: tuple[Span, ...], series: str, span: Span) -> bool:
@@ -116,7 +115,7 @@ def _false_resolves(
     script: Script, pager: str, series: str, holds: tuple[Span, ...], events: list[PagerEvent]
 ) -> Iterator[Violation]:
     """The decisions count: a pager that was away hears of an old end while the condition holds anew."""
-    slack = sum(abs(by) for _, by in script.clock_steps)
+    slack = _slack(script)
     decided_at = 0.0
     for event in events:
         if event.what == "opened":
@@ -129,6 +128,11 @@ def _false_resolves(
                 at=event.at,
                 detail="the condition held",
             )
+
+
+def _slack(script: Script) -> float:
+    """How far the engine's clock may be from the world's, in seconds."""
+    return sum(abs(by) for _, by in script.clock_steps)
 
 
 def _bare(

@@ -51,6 +51,7 @@ from shopwatch_engine.testing.store import MemoryStore
 EXPRS: Final = tuple(f"truth_{index} > 0" for index in range(6))
 INTEGRATIONS: Final = ("on-call/pagerduty/0", "on-call/opsgenie/0")
 LOOKBACK_S: Final = 20.0
+SCRAPE_INTERVAL_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,7 @@ def _engine(
     clock = SimulatedClock(steps=script.clock_steps)
     metrics = EngineMetrics(CollectorRegistry())
     patience = Patience(metrics, give_up_s=3600.0)
-    source = SimulatedPrometheus(script=script, refill_s=LOOKBACK_S * 0.75, rng=rng)
+    source = SimulatedPrometheus(script=script, refill_s=LOOKBACK_S + SCRAPE_INTERVAL_S, rng=rng)
     store = parts.store(store)
     outbox = Outbox(
         store=store,
@@ -193,6 +194,7 @@ def _engine(
         clock=clock,
         metrics=metrics,
         patience=patience,
+        scrape_interval_s=SCRAPE_INTERVAL_S,
         unknown_after_s=1e9,  # the engine's own alert is not part of the truth
         checkpoint=checkpoint,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from shopwatch_engine.model import (
@@ -65,15 +65,21 @@ class MemoryStore:
             self._deliveries.setdefault(delivery.id, delivery)
 
     async def claim(
-        self, *, actions: Sequence[Action], now: float, lease_s: float, limit: int
+        self,
+        *,
+        actions: Sequence[Action],
+        now: float,
+        lease_s: float,
+        limit: int,
+        without: Collection[str] = (),
     ) -> tuple[Delivery, ...]:
         """Take due deliveries, most severe first, then oldest."""
         await self.disturb("claim")
         self._supersede(now)
         due = [
             one
-            for one in self._heads()
-            if one.action in actions and one.next_attempt_at <= now and self._is_free(one, now)
+            for one in self._heads(actions, without)
+            if one.next_attempt_at <= now and self._is_free(one, now)
         ]
         taken = sorted(due, key=lambda one: one.severity.rank)[:limit]
         self._claims.update({one.id: now + lease_s for one in taken})
@@ -85,13 +91,13 @@ class MemoryStore:
         self._deliveries[delivery.id] = delivery
         self._claims.pop(delivery.id, None)
 
-    async def next_attempt_at(self, *, actions: Sequence[Action]) -> float | None:
+    async def next_attempt_at(
+        self, *, actions: Sequence[Action], without: Collection[str] = ()
+    ) -> float | None:
         """When the next pending delivery of these actions is due."""
         await self.disturb("next_attempt_at")
         times = (
-            max(one.next_attempt_at, self._claims.get(one.id, 0.0))
-            for one in self._heads()
-            if one.action in actions
+            max(one.next_attempt_at, self._claims.get(one.id, 0.0)) for one in self._heads(actions, without)
         )
         return min(times, default=None)
 
@@ -112,11 +118,11 @@ class MemoryStore:
     def _pending(self) -> list[Delivery]:
         return [one for one in self._deliveries.values() if one.state is DeliveryState.PENDING]
 
-    def _heads(self) -> list[Delivery]:
+    def _heads(self, actions: Sequence[Action], without: Collection[str]) -> list[Delivery]:
         heads: dict[tuple[str, str], Delivery] = {}
         for one in self._pending():
             heads.setdefault((one.integration, one.dedup_key), one)
-        return list(heads.values())
+        return [one for one in heads.values() if one.action in actions and one.integration not in without]
 
     def _is_free(self, delivery: Delivery, now: float) -> bool:
         return self._claims.get(delivery.id, 0.0) <= now
