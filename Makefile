@@ -31,7 +31,7 @@ check: setup ## lint, types, floors, and the shipped definitions
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/shopwatch check --rules alert_rules --routing alert_rules/routing.yml --catalogue
+	@$(BIN)/shopwatch check --rules alert_rules --routing alert_rules/routing.yml --catalogue --strict --without-keys
 
 bench: setup ## every figure that the README quotes, beside its peer
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -5,7 +5,7 @@ Each port has a fake in ``shopwatch_engine.testing``; fake and real pass one con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from shopwatch_engine.model import (
@@ -84,9 +84,17 @@ class Store(Protocol):
         ...
 
     async def claim(
-        self, *, actions: Sequence[Action], now: float, lease_s: float, limit: int
+        self,
+        *,
+        actions: Sequence[Action],
+        now: float,
+        lease_s: float,
+        limit: int,
+        without: Collection[str] = (),
     ) -> tuple[Delivery, ...]:
         """Take due deliveries of these actions: most severe first, then oldest.
+
+        None is taken of the integrations in ``without``: they have as much under way as they may.
 
         Of one incident and integration only the oldest pending one may be taken; an update or evidence
         that a later resolve overtook is superseded instead. A claim that is not settled lapses after
@@ -98,7 +106,9 @@ class Store(Protocol):
         """Write what became of a claimed delivery: delivered, dead, or pending with its next attempt."""
         ...
 
-    async def next_attempt_at(self, *, actions: Sequence[Action]) -> float | None:
+    async def next_attempt_at(
+        self, *, actions: Sequence[Action], without: Collection[str] = ()
+    ) -> float | None:
         """When the next pending delivery of these actions is due; None when there is none."""
         ...
 

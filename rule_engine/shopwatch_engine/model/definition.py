@@ -10,14 +10,14 @@ from shopwatch_engine.model.labels import NO_LABELS, LabelSet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in a file; line and column count from 1."""
+    """A place in a file; line and column count from 1. Line 0: the whole of it, or no file but a setting."""
 
     file: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 NOWHERE: Final = Position(file="")
