@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pytest
@@ -59,15 +59,23 @@ class StoreWith:
         await self.store.commit(changes)
 
     async def claim(
-        self, *, actions: Sequence[Action], now: float, lease_s: float, limit: int
+        self,
+        *,
+        actions: Sequence[Action],
+        now: float,
+        lease_s: float,
+        limit: int,
+        without: Collection[str] = (),
     ) -> tuple[Delivery, ...]:
-        return await self.store.claim(actions=actions, now=now, lease_s=lease_s, limit=limit)
+        return await self.store.claim(actions=actions, now=now, lease_s=lease_s, limit=limit, without=without)
 
     async def settle(self, delivery: Delivery) -> None:
         await self.store.settle(delivery)
 
-    async def next_attempt_at(self, *, actions: Sequence[Action]) -> float | None:
-        return await self.store.next_attempt_at(actions=actions)
+    async def next_attempt_at(
+        self, *, actions: Sequence[Action], without: Collection[str] = ()
+    ) -> float | None:
+        return await self.store.next_attempt_at(actions=actions, without=without)
 
     async def incidents(self, *, limit: int = 100) -> tuple[IncidentRecord, ...]:
         return await self.store.incidents(limit=limit)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,11 +82,23 @@ class Outcome:
 
 def simulate(seed: int, *, length_s: float = 3600.0, parts: Parts = SOUND) -> Outcome:
     """Live through one world; the same seed gives the same outcome to the last step."""
-    return run_virtually(_live(seed, length_s, parts), seed=seed)
+    with _silence():
+        return run_virtually(_live(seed, length_s, parts), seed=seed)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """A world's faults are no news: the engine's own log would bury whatever is."""
+    log = logging.getLogger("shopwatch_engine")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 async def _live(seed: int, length_s: float, parts: Parts) -> Outcome:
-    logging.getLogger("shopwatch_engine").setLevel(logging.CRITICAL)
     script = draw(seed, exprs=EXPRS, integrations=INTEGRATIONS, length_s=length_s)
     rng = random.Random(seed + 1)  # noqa: S311 - a reproducible world is the point
     pagers = {name: SimulatedPager(name=name, script=script, rng=rng) for name in INTEGRATIONS}

@@ -76,6 +76,7 @@ class SqliteStore:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._closed = False
         try:
             opened = _readable if read_only else _writable
             self._engine = opened(path, busy_timeout_s)
@@ -120,11 +121,16 @@ class SqliteStore:
         return await self._run(lambda connection: _incidents(connection, limit))
 
     async def close(self) -> None:
-        """Let go of the file, the thread and the lock."""
+        """Let go of the file, the thread and the lock, once what was asked before is done."""
+        self._closed = True
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         await asyncio.get_running_loop().run_in_executor(self._threads, self._engine.dispose)
         self._release()
 
     async def _run(self, work: Callable[[Connection], _T]) -> _T:
+        if self._closed:
+            raise StoreFailed(f"store {self._path} is closed")
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, done))
         if self._writing is None or self._writing.done():
@@ -145,21 +151,22 @@ class SqliteStore:
                     done.set_result(result)
 
     def _transact(self, works: Sequence[_Work]) -> list[Any]:
-        """Do all of it in one transaction; what fails alone is undone alone."""
+        """Do all of it in one transaction; if that fails, each in its own, so that none spoils another.
+
+        Savepoints would not do: on a full disk SQLite undoes the whole transaction, savepoints included.
+        """
+        begun = False
         try:
             with self._engine.begin() as connection:
-                return [self._attempt(connection, work) for work in works]
+                begun = True
+                return [work(connection) for work in works]
         except (DBAPIError, sqlite3.Error, OSError) as error:
-            return [_translated(self._path, error)] * len(works)
-
-    def _attempt(self, connection: Connection, work: _Work) -> Any:  # noqa: ANN401 - whatever the work answers
-        try:
-            with connection.begin_nested():
-                return work(connection)
-        except (DBAPIError, sqlite3.Error) as error:
-            return _translated(self._path, error)
-        except Exception as error:  # noqa: BLE001 - whoever asked is told; the others' work stands
-            return error
+            failure: Exception = _translated(self._path, error)
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            failure = error
+        if begun and len(works) > 1:
+            return [self._transact([work])[0] for work in works]
+        return [failure] * len(works)
 
     def _release(self) -> None:
         self._threads.shutdown(wait=False)
