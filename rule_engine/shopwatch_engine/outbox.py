@@ -157,8 +157,7 @@ class Outbox:
     def _refused(self, tried: Delivery, error: PagerError) -> tuple[Delivery, str]:
         now = self.clock.now()
         failed = replace(tried, error=error.reason)
-        too_old = now - tried.created_at > self.policy.max_age_s
-        if too_old or not error.retry:
+        if not error.retry or self.policy.is_too_old(tried, now=now):
             LOG.error("%s will not take %s: %s", tried.integration, tried.id, error.reason)
             return replace(failed, state=DeliveryState.DEAD, settled_at=now), "dead"
         delay_s = self.policy.delay_s(

@@ -22,6 +22,7 @@ from shopwatch_engine.model import (
     LabelSet,
     Link,
     LogLine,
+    Notification,
     RuleHealth,
     Severity,
     Snapshot,
@@ -254,7 +255,7 @@ NOTIFICATIONS = {
 
 
 @pytest.mark.parametrize("notification", NOTIFICATIONS.values(), ids=NOTIFICATIONS)
-async def test_a_notification_comes_back_as_it_was(opened: Opened, notification: object) -> None:
+async def test_a_notification_comes_back_as_it_was(opened: Opened, notification: Notification) -> None:
     one = replace(delivery(), notification=notification)
     await opened.owed(one)
     store = await opened.reopen()

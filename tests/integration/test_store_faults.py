@@ -103,7 +103,7 @@ async def test_patience_ends_with_a_clear_stop(store: SqliteStore, path: Path) -
         begun = time.monotonic()
         with pytest.raises(StoreFailed, match=r"database is locked; still so after 1 s.*nothing lost.*free"):
             await patience(lambda: store.commit(ONE))
-        assert 0.9 <= time.monotonic() - begun < 1.0 + 10 * BUSY_TIMEOUT_S
+        assert 0.9 <= time.monotonic() - begun < 20.0
     assert await store.load() == Snapshot()
 
 

@@ -402,6 +402,18 @@ def test_what_is_too_old_is_dead_and_not_before() -> None:
     at_work(Desk(policy=RetryPolicy(max_age_s=3600.0)), story)
 
 
+def test_evidence_that_fails_holds_up_what_follows_for_a_minute_at_most() -> None:
+    async def story(desk: Desk) -> None:
+        desk.gather_fails = ZeroDivisionError("evidence is broken")
+        await desk.owe(delivery(Action.EVIDENCE, number=1), delivery(Action.UPDATE, number=2))
+        await passes(50)
+        assert told(desk.pagerduty) == []
+        await passes(30)
+        assert told(desk.pagerduty) == ["update key-1"]
+
+    at_work(Desk(), story)
+
+
 # ---------------------------------------------------------------- faults of our own
 def test_a_fault_of_ours_is_a_retry_not_a_loss(caplog: pytest.LogCaptureFixture) -> None:
     async def story(desk: Desk) -> None:

@@ -1,7 +1,8 @@
 """Processes that begin with the demo and end with it, whatever happens to it.
 
-Each has a log file, and a process group of its own, so that Ctrl-C reaches the demo alone, which then
-ends them in order. On Linux the kernel ends them too should the demo be killed outright.
+Each has a log file, and a session of its own: Ctrl-C reaches the demo alone, which then ends them in order,
+and Linux' scheduler, which shares the processor among sessions, lets one that burns it not starve the others.
+On Linux the kernel also ends them should the demo be killed outright.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Crew:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    process_group=0,
+                    start_new_session=True,
                     preexec_fn=_dies_with_us(command.death_signal),  # noqa: PLW1509 - prctl alone, no lock taken
                 )
             except OSError as error:

@@ -20,7 +20,7 @@ from shopwatch_engine.demo.play import Play
 from shopwatch_engine.demo.processes import Crew, ProcessEnded
 from shopwatch_engine.demo.scenes import Pace, turns_of
 from shopwatch_engine.demo.screen import Screen
-from shopwatch_engine.demo.shop import plain_environ, read_shop
+from shopwatch_engine.demo.shop import DemoError, plain_environ, read_shop
 from shopwatch_engine.demo.show import Show, ShowFailed
 from shopwatch_engine.demo.stage import ENGINE, SANDBOX, Stage, process_names
 from shopwatch_engine.demo.story import Line, Tone
@@ -34,12 +34,17 @@ _STAGES: Final = 3  # tries, when somebody takes a port that was free a moment b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the person asked for. ``choose_ports``: a free port for each name."""
+    """What the person asked for.
+
+    ``folder`` holds the work folder, the system's for temporary files if it is not given;
+    ``choose_ports`` gives a free port for each name.
+    """
 
     shop: Path
     rules: Path
     speed: float = 15.0
     pace: Pace = Pace()  # noqa: RUF009 - frozen
+    folder: Path | None = None
     choose_ports: Callable[[Iterable[str]], Mapping[str, int]] = free_ports
 
 
@@ -79,11 +84,11 @@ async def run_demo(
     shop = await asyncio.to_thread(read_shop, options.shop, environ)
     async with aiohttp.ClientSession() as session:
         for left in reversed(range(_STAGES)):
-            work = Path(tempfile.mkdtemp(prefix="shopwatch-demo-"))
+            work = Path(tempfile.mkdtemp(prefix="shopwatch-demo-", dir=options.folder))
             ports = options.choose_ports(process_names(shop))
             stage = Stage(work=work, shop=shop, found=found, speed=options.speed, ports=ports, environ=plain)
+            _written(stage, options.rules)
             try:
-                stage.write(options.rules)
                 return await _whole(_show(stage, session, screen, clock, options.pace), began_at, epilogue)
             except ProcessEnded as error:
                 if not (error.address_taken and left):
@@ -92,6 +97,14 @@ async def run_demo(
                 screen.tell(Line(at=clock.now(), subject="", text=text, tone=Tone.WARNING))
                 _remove(work)
     raise AssertionError("the last try returns or raises")
+
+
+def _written(stage: Stage, rules: Path) -> None:
+    try:
+        stage.write(rules)
+    except DemoError:
+        _remove(stage.work)  # nothing ran, so nobody needs it
+        raise
 
 
 def _show(stage: Stage, session: aiohttp.ClientSession, screen: Screen, clock: Clock, pace: Pace) -> Show:

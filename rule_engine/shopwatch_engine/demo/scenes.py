@@ -32,7 +32,7 @@ class Move:
 class Pace:
     """Bounds, in seconds; what takes longer has failed."""
 
-    to_page_s: float = 45.0
+    to_page_s: float = 60.0
     to_evidence_s: float = 15.0
     to_resolve_s: float = 60.0
     to_restart_s: float = 25.0

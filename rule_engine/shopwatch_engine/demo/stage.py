@@ -150,7 +150,8 @@ class Stage:
 
     def _collector(self) -> Command:
         listen = f"{LOOPBACK}:{self.ports[COLLECTOR]}"
-        return self._command(COLLECTOR, (*_CLI, "collector", "--listen", listen, "--store", self._telemetry))
+        argv = (*_CLI, "collector", "--listen", listen, "--store", self._telemetry)
+        return replace(self._command(COLLECTOR, argv), ends=2)  # after those that send to it
 
     def _sandbox(self) -> Command:
         return self._command(SANDBOX, (*_CLI, "sandbox", "--listen", f"{LOOPBACK}:{self.ports[SANDBOX]}"))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from shopwatch_engine.model import (
     Action,
@@ -17,20 +19,16 @@ from shopwatch_engine.model import (
     AlertState,
     Delivery,
     DeliveryState,
-    Evidence,
     Incident,
     IncidentStatus,
     LabelSet,
-    Link,
-    LogLine,
     Notification,
-    NotifiedAlert,
     RuleHealth,
     Severity,
-    TraceSummary,
 )
 
 Row = Mapping[Any, Any]
+_NOTIFICATION: Final[TypeAdapter[Notification]] = TypeAdapter(Notification)
 
 
 def alert_row(alert: Alert) -> dict[str, Any]:
@@ -122,7 +120,7 @@ def delivery_of(row: Row) -> Delivery:
             "action": Action(row["action"]),
             "severity": Severity(row["severity"]),
             "state": DeliveryState(row["state"]),
-            "notification": _notification_of(json.loads(row["notification"])),
+            "notification": _NOTIFICATION.validate_python(json.loads(row["notification"])),
         }
     )
 
@@ -138,43 +136,12 @@ def settled_values(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _notification_of(raw: Row) -> Notification:
-    evidence = raw["evidence"]
-    return Notification(
-        **{
-            **raw,
-            "group_labels": _label_set(raw["group_labels"]),
-            "alerts": tuple(_notified_of(alert) for alert in raw["alerts"]),
-            "evidence": None if evidence is None else _evidence_of(evidence),
-        }
-    )
-
-
-def _notified_of(raw: Row) -> NotifiedAlert:
-    own = {"labels": _label_set(raw["labels"]), "annotations": _label_set(raw["annotations"])}
-    return NotifiedAlert(**{**raw, **own})
-
-
-def _evidence_of(raw: Row) -> Evidence:
-    return Evidence(
-        gathered_at=raw["gathered_at"],
-        traces=tuple(TraceSummary(**trace) for trace in raw["traces"]),
-        logs=tuple(LogLine(**{**line, "attributes": _label_set(line["attributes"])}) for line in raw["logs"]),
-        links=tuple(Link(**link) for link in raw["links"]),
-        missing=tuple(raw["missing"]),
-    )
-
-
 def _labels_text(labels: LabelSet) -> str:
     return json.dumps(labels.pairs, ensure_ascii=True)
 
 
 def _labels_of(text: str) -> LabelSet:
-    return _label_set({"pairs": json.loads(text)})
-
-
-def _label_set(raw: Row) -> LabelSet:
-    return LabelSet(tuple((name, value) for name, value in raw["pairs"]))
+    return LabelSet(tuple((name, value) for name, value in json.loads(text)))
 
 
 def _storable(text: str) -> str:

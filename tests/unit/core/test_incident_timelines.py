@@ -44,6 +44,8 @@ async def test_alerts_that_join_or_leave_are_an_update_at_the_next_interval() ->
     await story.ends(400, "A")
     await story.until(1000)
     assert story.told[2:] == ["330 update A B C", "630 update B C"]
+    assert [one.number for one in story.deliveries] == [1, 2, 3, 4]
+    assert len({one.id for one in story.deliveries}) == 4
 
 
 async def test_both_end_resolve_once() -> None:

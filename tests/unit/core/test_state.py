@@ -87,7 +87,7 @@ def test_every_possible_pair(pair: tuple[AlertState, Event]) -> None:
         assert all(one.state is state for one in result.refreshed)
     else:
         assert [one.state for one in result.changed] == [wanted]
-        assert result.refreshed == result.forgotten == ()
+        assert (result.refreshed, result.forgotten) == ((), ())
 
 
 @pytest.mark.parametrize("pair", IMPOSSIBLE, ids=name_of)
@@ -213,7 +213,7 @@ def test_value_annotations_and_expression_follow_without_a_change_of_state() -> 
     (after,) = result.refreshed
     assert (after.value, after.annotations.get("summary"), after.expr) == (3.5, "now 3.5", newer.expr)
     assert (after.active_at, after.fired_at) == (900.0, 900.0)
-    assert result.changed == result.forgotten == ()
+    assert (result.changed, result.forgotten) == ((), ())
 
 
 def test_nothing_new_is_nothing_to_take_over() -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from shopwatch_engine.definitions import load_routing, load_rules
 from shopwatch_engine.demo import prometheus
+from shopwatch_engine.demo.acceleration import PagerAccess
 from shopwatch_engine.demo.definitions import write_definitions
 from shopwatch_engine.demo.play import Fault
 from shopwatch_engine.demo.shop import DemoError, Shop, plain_environ, read_shop
@@ -23,9 +23,8 @@ IMAGE = FoundServer(
     origin="docker",
     image="prom/prometheus",
 )
-SHOP = Shop(
-    folder=Path("/shop"), services=("gateway", "auth", "catalogue", "orders", "payments"), faults=()
-)
+SHOP = Shop(folder=Path("/shop"), services=("gateway", "auth", "catalogue", "orders", "payments"), faults=())
+ACCESS = PagerAccess(pagerduty_url="u", opsgenie_api_url="u", pagerduty_key_file="k", opsgenie_key_file="k")
 BAD_RELEASE = Fault(name="bad", service="catalogue", description="", alert="A", track="canary")
 
 
@@ -44,14 +43,14 @@ def test_the_shop_is_asked_for_its_services_and_faults() -> None:
 
 
 def test_a_folder_without_a_shop_is_an_error_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(DemoError, match="no demo shop in .*: run this in a clone .* with --shop"):
+    with pytest.raises(DemoError, match=r"no demo shop in .*: run this in a clone .* with --shop"):
         read_shop(tmp_path / "shop", {})
 
 
 def test_a_shop_that_cannot_be_asked_is_an_error_that_says_why(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "faults.py").write_text("FAULTS = 1 / 0\n", encoding="utf-8")
-    with pytest.raises(DemoError, match="(?s)cannot be asked for its faults.*ZeroDivisionError"):
+    with pytest.raises(DemoError, match=r"(?s)cannot be asked for its faults.*ZeroDivisionError"):
         read_shop(tmp_path / "shop", {"PATH": "/bin"})
 
 
@@ -94,20 +93,12 @@ def test_the_shipped_routing_is_aimed_at_the_sandbox_with_keys_from_files(tmp_pa
     assert len((tmp_path / "keys" / "pagerduty").read_text(encoding="ascii")) == 32
 
 
-def access(**_: Any) -> Any:
-    from shopwatch_engine.demo.acceleration import PagerAccess  # noqa: PLC0415 - these tests alone
-
-    return PagerAccess(
-        pagerduty_url="u", opsgenie_api_url="u", pagerduty_key_file="k", opsgenie_key_file="k"
-    )
-
-
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        pytest.param({}, r"no .*routing\.yml: name the folder of the shipped alert rules with --rules", id="none"),
+        pytest.param({}, r"no .*routing\.yml: name .* with --rules", id="none"),
         pytest.param({"routing.yml": "route: ["}, r"routing\.yml: ", id="no YAML"),
-        pytest.param({"routing.yml": "receivers: []"}, r"routing\.yml: 'route'; `shopwatch check`", id="no route"),
+        pytest.param({"routing.yml": "receivers: []"}, r"routing\.yml: 'route'; `shop", id="no route"),
         pytest.param(
             {
                 "routing.yml": "{route: {}, receivers: []}",
@@ -118,14 +109,16 @@ def access(**_: Any) -> Any:
         ),
     ],
 )
-def test_definitions_that_cannot_be_copied_are_named(tmp_path: Path, files: dict[str, str], said: str) -> None:
+def test_definitions_that_cannot_be_copied_are_named(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
     given, work = tmp_path / "given", tmp_path / "work"
     given.mkdir()
     (work / "rules").mkdir(parents=True)
     for name, text in files.items():
         (given / name).write_text(text, encoding="utf-8")
     with pytest.raises(DemoError, match=said):
-        write_definitions(given, work, speed=15.0, access=access())
+        write_definitions(given, work, speed=15.0, access=ACCESS)
 
 
 # ---------------------------------------------------------------- processes
@@ -179,5 +172,12 @@ def test_a_prometheus_from_an_image_sees_its_folder_and_ends_politely(tmp_path: 
     given = {"folder": tmp_path / "p", "port": 1, "document": {}, "environ": {}}
     found, image = prometheus.command(FOUND, **given), prometheus.command(IMAGE, **given)
     assert found.argv[0] == "/bin/prometheus"
-    assert image.argv[:6] == ("docker", "run", "--rm", "--volume", f"{tmp_path / 'p'}:{tmp_path / 'p'}", IMAGE.image)
+    assert image.argv[:6] == (
+        "docker",
+        "run",
+        "--rm",
+        "--volume",
+        f"{tmp_path / 'p'}:{tmp_path / 'p'}",
+        IMAGE.image,
+    )
     assert (found.death_signal.name, image.death_signal.name) == ("SIGKILL", "SIGTERM")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -21,7 +21,7 @@ OWN = "ShopwatchEvaluationFailing"
 DOWN = SourceError("connection refused")
 BAD = SourceError("execution: many-to-many matching not allowed", culprit=True)
 HOUR = 3600.0
-Story = Callable[[World], Awaitable[None]]
+Story = Callable[[World], Coroutine[None, None, None]]
 
 ERRORS = rule("Errors", labels=labels(severity="critical"), annotations=labels(summary="orders fail"))
 SLOW = rule("Slow", labels=labels(severity="warning"), for_s=30.0)
@@ -210,7 +210,7 @@ async def _locked(method: str) -> None:
 
 def test_a_store_that_fails_stops_the_engine_and_the_next_one_goes_on() -> None:
     async def fail(world: World) -> None:
-        await until(50.0)
+        await until(15.0)
         world.store.disturb = _no_database
 
     async def main() -> None:
@@ -219,7 +219,8 @@ def test_a_store_that_fails_stops_the_engine_and_the_next_one_goes_on() -> None:
             await world.live(HOUR)
         await story
         assert {type(one) for one in store_errors(stopped.value)} == {StoreFailed}
-        assert seconds() < 120.0
+        assert seconds() < 40.0
+        assert world.told() == []
         world.store.disturb = calm
         await world.live(seconds() + 300.0)
         assert world.told() == ["trigger Errors", "resolve Errors"]
@@ -326,11 +327,7 @@ def test_an_alert_that_fires_is_paged_anew_when_the_routing_sends_it_elsewhere()
         await world.live(100.0)
         world.root = route(key="{}/new", group_by=("alertname",), group_wait_s=1.0, group_interval_s=15.0)
         await world.live(200.0)
-        assert world.told() == ["trigger Errors", "resolve Errors", "trigger Errors"] or world.told() == [
-            "trigger Errors",
-            "trigger Errors",
-            "resolve Errors",
-        ]
+        assert sorted(world.told()) == ["resolve Errors", "trigger Errors", "trigger Errors"]
         assert world.open_incidents() == ["Errors"]
 
     world = world_of()

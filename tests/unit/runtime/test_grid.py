@@ -35,6 +35,16 @@ def test_passes_follow_each_other_by_the_interval(now: float, interval_s: float,
     assert missed(first, second, interval_s) == 0
 
 
+@pytest.mark.parametrize(
+    ("now", "offset"),
+    [(2177320675.159058, 0.05905839712874153), (2172889764.6089163, 0.008916201761131004)],
+)
+def test_a_time_on_the_grid_that_rounding_puts_before_it_is_not_its_own_next(
+    now: float, offset: float
+) -> None:
+    assert next_pass(now, 0.1, offset) - now == pytest.approx(0.1, abs=1e-6)
+
+
 def test_a_restart_looks_at_the_same_times() -> None:
     offset = offset_s("shop.yml", "edge", 60.0)
     first = next_pass(1_800_000_000.0, 60.0, offset)
