@@ -2,7 +2,7 @@
 # Makes the stack's passwords and keys: random ones, once, each readable only by who uses it.
 #
 #   make.sh               every secret that is not there yet
-#   make.sh NAME <FILE    replace one, such as pagerduty_routing_key by a real key
+#   make.sh NAME <FILE    replace a pager's key by a real one, such as pagerduty_routing_key
 #
 # Runs in busybox as root without any capability but CHOWN. Also copies busybox itself, a static binary,
 # to where health checks find it: several images hold no shell and no client of their own.
@@ -27,8 +27,7 @@ put() {  # put NAME OWNER[:GROUP] MODE, the value on standard input; appears who
 owner() {
   case $1 in
     pagerduty_routing_key | opsgenie_api_key) echo "$engine" ;;
-    grafana_admin_password) echo "$grafana" ;;
-    *) echo "make.sh: $1 cannot be replaced; choose pagerduty_routing_key, opsgenie_api_key or grafana_admin_password" >&2; exit 2 ;;
+    *) echo "make.sh: $1 cannot be replaced; choose pagerduty_routing_key or opsgenie_api_key" >&2; exit 2 ;;
   esac
 }
 

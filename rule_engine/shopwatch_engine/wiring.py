@@ -102,6 +102,11 @@ class Service:
             await source.close()
             await asyncio.gather(*(pager.close() for pager in pagers.values()))
 
+    @property
+    def _links(self) -> Links:
+        shown = self.settings.prometheus_external_url or self.settings.prometheus
+        return Links(prometheus_url=shown, jaeger_url=self.settings.jaeger)
+
     def _outbox(
         self, store: Store, source: PrometheusSource, metrics: EngineMetrics, pagers: Mapping[str, Pager]
     ) -> Outbox:
@@ -111,7 +116,7 @@ class Service:
             metrics=source,
             logs=telemetry,
             traces=telemetry,
-            links=Links(prometheus_url=self.settings.prometheus, jaeger_url=self.settings.jaeger),
+            links=self._links,
             clock=clock,
         )
         return Outbox(
@@ -129,7 +134,7 @@ class Service:
         self, store: Store, source: PrometheusSource, metrics: EngineMetrics, outbox: Outbox
     ) -> Engine:
         clock = SystemClock()
-        links = Links(prometheus_url=self.settings.prometheus)
+        links = self._links
         desk = Desk(
             receivers=self.routing.receivers,
             external_url=self.settings.external_url or f"http://{self.settings.listen}",

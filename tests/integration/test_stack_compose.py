@@ -234,7 +234,7 @@ def test_prometheus_scrapes_every_service_of_the_shop_by_its_name(services: Mapp
 
 
 def test_the_engine_is_told_of_settings_that_it_knows(services: Mapping[str, Service]) -> None:
-    known = {f"SHOPWATCH_{field.name.upper()}" for field in fields(Settings)}
+    known = {f"SHOPWATCH_{field.name.removesuffix('_s').upper()}" for field in fields(Settings)}
     told: dict[str, str] = services["engine"]["environment"]
     assert set(told) <= known
     read = load_settings(None, told)

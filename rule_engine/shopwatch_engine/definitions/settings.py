@@ -34,6 +34,7 @@ class Settings:
     store: str = "sqlite:///shopwatch.sqlite3"
     listen: str = "127.0.0.1:9095"
     external_url: str = ""
+    prometheus_external_url: str = ""  # as people reach it; "": as the engine does
     grafana: str = ""
     jaeger: str = ""
     telemetry: str = ""  # the embedded collector's store
@@ -202,6 +203,7 @@ _SETTINGS: Final[tuple[_Setting[Any], ...]] = (
     _Setting(name="store", read=_sqlite, expected=_FILE),
     _Setting(name="listen", read=_listen, expected="HOST:PORT such as 127.0.0.1:9095"),
     _Setting(name="external_url", read=_url, expected=_ADDRESS),
+    _Setting(name="prometheus_external_url", read=_url, expected=_ADDRESS),
     _Setting(name="grafana", read=_url, expected=_ADDRESS),
     _Setting(name="jaeger", read=_url, expected=_ADDRESS),
     _Setting(name="telemetry", read=_sqlite, expected=_FILE),
