@@ -9,11 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -67,25 +70,48 @@ def test_each_fault_ends_in_exactly_its_page_at_both_pagers(
     prometheus_binaries: FoundServer, tmp_path: Path
 ) -> None:
     assert prometheus_binaries
-    done = subprocess.run(
-        [*COMMAND, "--json"],
-        cwd=REPOSITORY,
-        env=environ(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=IN_ALL_S,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    result = json.loads(done.stdout)
+    told = tmp_path / "stderr"
+    work = tmp_path / "work"
+    work.mkdir()
+    with told.open("wb") as errors, started("--json", "--keep", folder=work, stderr=errors) as demo:
+        assert demo.stdout is not None
+        said = demo.stdout.readline()  # comes with the verdict; everything goes on running
+        assert said, told.read_text(encoding="utf-8")
+        result = json.loads(said)
+        answers = {name: answer_of(address) for name, address in result["addresses"].items()}
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(WITHIN_S) == 0, f"{said!r}\n{told.read_text(encoding='utf-8')}"
+    lines = told.read_text(encoding="utf-8")
     faults = {fault.name: fault.alert for fault in read_shop(SHOP, os.environ).faults}
     assert_all_pages(result["pages"], faults)
     assert result["seconds"] <= MOST_DEMO_S
     assert result["failures"] == []
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "kill -9 of the engine: it owes both pages" in done.stderr
-    assert not processes_in(tmp_path)
-    assert list(tmp_path.iterdir()) == [], "the work folder of a run that went well is removed"
+    assert answers == dict.fromkeys(answers, 200)
+    assert len(answers) == 4
+    assert "\x1b" not in lines
+    assert "kill -9 of the engine: it owes both pages" in lines
+    assert not processes_in(work)
+    assert list(work.iterdir()) == [], "the work folder of a run that went well is removed"
+
+
+@contextmanager
+def started(*options: str, folder: Path, stderr: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
+    """The demo, under way; killed at the end if it is not over."""
+    with subprocess.Popen(
+        [*COMMAND, *options], cwd=REPOSITORY, env=environ(folder), stdout=subprocess.PIPE, stderr=stderr
+    ) as demo:
+        watchdog = threading.Timer(IN_ALL_S, demo.kill)
+        watchdog.start()
+        try:
+            yield demo
+        finally:
+            watchdog.cancel()
+            demo.kill()
+
+
+def answer_of(address: str) -> int:
+    with urllib.request.urlopen(address, timeout=WITHIN_S) as answer:
+        return int(answer.status)
 
 
 def assert_all_pages(pages: list[dict[str, Any]], faults: Mapping[str, str]) -> None:
@@ -107,9 +133,7 @@ def test_a_signal_ends_the_demo_and_all_its_processes(
     prometheus_binaries: FoundServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     assert prometheus_binaries
-    with subprocess.Popen(
-        COMMAND, cwd=REPOSITORY, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as demo:
+    with started(folder=tmp_path, stderr=subprocess.STDOUT) as demo:
         assert demo.stdout is not None
         first = demo.stdout.readline()
         while b"starting prometheus" not in first:

@@ -103,5 +103,5 @@ def _summary(verdict: Verdict) -> Text:
     told = (
         f"{counted(len({row.fault for row in verdict.rows}), 'fault')}, {counted(len(verdict.rows), 'page')}"
     )
-    said = f"{told}, each once, with evidence, resolved; no other page. {verdict.seconds:.0f} s in all."
+    said = f"{told}: each once, with evidence, resolved. No other page. {verdict.seconds:.0f} s."
     return Text(said, style="bold green")

@@ -50,9 +50,18 @@ def command(
             f"--web.listen-address={LOOPBACK}:{port}",
             "--enable-feature=exemplar-storage",
             "--log.level=warn",
+            *_pages(found),
         ),
         environ=environ,
         folder=folder,
         # SIGKILL would leave the container of an image running
         death_signal=signal.SIGTERM if found.image else signal.SIGKILL,
     )
+
+
+def _pages(found: FoundServer) -> tuple[str, ...]:
+    """Where the web pages are, for Debian's build when it is not installed but only unpacked."""
+    unpacked = Path(found.paths["prometheus"][0]).parent.parent / "share" / "prometheus" / "web"
+    if found.image or unpacked.is_relative_to("/usr") or not (unpacked / "templates").is_dir():
+        return ()
+    return (f"--web.local-assets={unpacked}",)

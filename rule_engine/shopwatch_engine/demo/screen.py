@@ -194,9 +194,11 @@ def _header(play: Play, elapsed_s: float, width: int) -> RenderableType:
 
 
 def _headline(turns: tuple[Turn, ...]) -> Text:
-    for turn in turns:
-        if turn.killed_at is not None and turn.restarted_at is None:
-            return Text("the engine is dead: kill -9 between alert and page", style="bold red")
+    crashed = next((turn for turn in turns if turn.killed_at is not None and not turn.is_paged), None)
+    if crashed is not None and crashed.restarted_at is None:
+        return Text("the engine is dead: kill -9 between alert and page", style="bold red")
+    if crashed is not None:
+        return Text("the engine is back and owes the page", style="bold yellow")
     if not any(turn.broken_at for turn in turns):
         return Text("setting the stage", style="dim")
     return Text("a shop, broken on purpose", style="dim")

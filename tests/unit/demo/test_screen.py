@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -69,12 +70,23 @@ def test_the_picture_fits_the_screen_and_shows_the_latest_lines(width: int, heig
     assert " ".join(shown[1:]).endswith("✓ resolved 4.2 s 4.2 s 5 tr, 10 log 21.9 s")
 
 
-def test_a_dead_engine_is_the_headline() -> None:
-    dead = Turn(fault=fault("x"), broken_at=1.0, is_crash=True, killed_at=2.0)
+@pytest.mark.parametrize(
+    ("times", "headline"),
+    [
+        pytest.param({}, "a shop, broken on purpose", id="before"),
+        pytest.param({"killed_at": 2.0}, "the engine is dead", id="killed"),
+        pytest.param({"killed_at": 2.0, "restarted_at": 2.5}, "is back and owes", id="started again"),
+        pytest.param(
+            {"killed_at": 2.0, "restarted_at": 2.5, "pages": OVER.pages}, "broken on purpose", id="paged"
+        ),
+    ],
+)
+def test_a_dead_engine_is_the_headline(times: dict[str, Any], headline: str) -> None:
+    turn = Turn(fault=fault("x"), broken_at=1.0, is_crash=True, **times)
     console = Console(file=io.StringIO(), width=80, color_system=None)
     with console.capture() as captured:
-        console.print(picture(Play(turns=(dead,)), (), began_at=0.0, now=3.0, width=80, height=24))
-    assert "the engine is dead" in captured.get().splitlines()[0]
+        console.print(picture(Play(turns=(turn,)), (), began_at=0.0, now=3.0, width=80, height=24))
+    assert headline in captured.get().splitlines()[0]
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -181,3 +181,12 @@ def test_a_prometheus_from_an_image_sees_its_folder_and_ends_politely(tmp_path: 
         IMAGE.image,
     )
     assert (found.death_signal.name, image.death_signal.name) == ("SIGKILL", "SIGTERM")
+
+
+def test_debians_prometheus_unpacked_anywhere_finds_its_pages(tmp_path: Path) -> None:
+    binary, pages = tmp_path / "usr" / "bin" / "prometheus", tmp_path / "usr" / "share" / "prometheus" / "web"
+    found = FoundServer(name="prometheus", paths={"prometheus": (str(binary),)}, origin="cache")
+    given = {"folder": tmp_path / "p", "port": 1, "document": {}, "environ": {}}
+    assert "local-assets" not in " ".join(prometheus.command(found, **given).argv)
+    (pages / "templates").mkdir(parents=True)
+    assert f"--web.local-assets={pages}" in prometheus.command(found, **given).argv
