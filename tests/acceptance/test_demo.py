@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from typing import IO, Any
 
 import pytest
 
+from dashboard_queries import queries
 from shopwatch_engine.clock import SystemClock
 from shopwatch_engine.demo import prometheus
 from shopwatch_engine.demo.addresses import free_ports
@@ -33,6 +35,7 @@ from shopwatch_engine.servers import FoundServer
 REPOSITORY = Path(__file__).parents[2]
 SHOP = REPOSITORY / "examples" / "shop"
 COMMAND = (sys.executable, "-m", "shopwatch_engine.cli", "demo")
+OF_THE_ENGINE = {"Alerts", "Deliveries", "Delay of pages p95"}
 IN_ALL_S = 170.0
 MOST_DEMO_S = 150.0
 WITHIN_S = 30.0
@@ -79,6 +82,7 @@ def test_each_fault_ends_in_exactly_its_page_at_both_pagers(
         assert said, told.read_text(encoding="utf-8")
         result = json.loads(said)
         answers = {name: answer_of(address) for name, address in result["addresses"].items()}
+        shown = series_of_panels(result["addresses"]["Prometheus"])
         demo.send_signal(signal.SIGINT)
         assert demo.wait(WITHIN_S) == 0, f"{said!r}\n{told.read_text(encoding='utf-8')}"
     lines = told.read_text(encoding="utf-8")
@@ -88,6 +92,8 @@ def test_each_fault_ends_in_exactly_its_page_at_both_pagers(
     assert result["failures"] == []
     assert answers == dict.fromkeys(answers, 200)
     assert len(answers) == 4
+    # the demo's Prometheus does not scrape the engine, and nothing was dropped
+    assert {panel for panel, series in shown.items() if not series} <= OF_THE_ENGINE | {"Telemetry dropped"}
     assert "\x1b" not in lines
     assert "kill -9 of the engine: it owes both pages" in lines
     assert not processes_in(work)
@@ -107,6 +113,16 @@ def started(*options: str, folder: Path, stderr: IO[bytes] | int) -> Iterator[su
         finally:
             watchdog.cancel()
             demo.kill()
+
+
+def series_of_panels(prometheus_url: str) -> dict[str, int]:
+    """How many series each panel of the shop's dashboard shows, in a Prometheus of a scrape a second."""
+    shown: Counter[str] = Counter()
+    for query in queries(REPOSITORY / "dashboards" / "shop.json", rate_interval_s=4):
+        text = urllib.parse.urlencode({"query": query.expr})
+        with urllib.request.urlopen(f"{prometheus_url}api/v1/query?{text}", timeout=WITHIN_S) as answer:
+            shown[query.panel] += len(json.load(answer)["data"]["result"])
+    return dict(shown)
 
 
 def answer_of(address: str) -> int:

@@ -299,8 +299,8 @@ async def test_the_command_prints_its_addresses_and_ends_on_ctrl_c() -> None:
 @pytest.mark.parametrize(
     ("listen", "code", "told"),
     [
-        ("nowhere", 2, "is no HOST:PORT"),
-        ("127.0.0.1:99999", 2, "is no HOST:PORT"),
+        ("nowhere", 2, "is not HOST:PORT"),
+        ("127.0.0.1:99999", 2, "is not HOST:PORT"),
         ("{taken}", 1, "cannot listen on"),
     ],
     ids=["no-port", "port-too-high", "taken"],

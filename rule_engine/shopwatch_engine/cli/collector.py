@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from shopwatch_engine.cli.address import host_and_port
 from shopwatch_engine.clock import SystemClock
 from shopwatch_engine.durations import format_duration, parse_duration
 from shopwatch_engine.embedded import Retention, TelemetryStore, collector_app
@@ -30,7 +31,7 @@ def collector(
     keep_mib: Annotated[int, typer.Option(min=1, help="How many MiB of records are kept.")] = 1024,
 ) -> None:
     """Take traces and logs over OTLP/HTTP and keep them in one SQLite file."""
-    host, port = _address(listen)
+    host, port = host_and_port(listen)
     path = _file(store)
     retention = Retention(max_age_s=_seconds(keep), max_bytes=keep_mib * _MEBIBYTE)
     clock = SystemClock()
@@ -58,13 +59,6 @@ def collector(
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             telemetry.close()
-
-
-def _address(listen: str) -> tuple[str, int]:
-    host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isdecimal() and int(port) < 65536):
-        raise typer.BadParameter(f"{listen!r} is not HOST:PORT, such as 127.0.0.1:4318")
-    return host.strip("[]"), int(port)
 
 
 def _family(host: str) -> socket.AddressFamily:

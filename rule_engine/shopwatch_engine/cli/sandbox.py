@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from shopwatch_engine.cli.address import host_and_port
 from shopwatch_engine.sandbox.server import RunningSandbox, serve
 
 
@@ -24,7 +25,7 @@ def sandbox(
     as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as one line of JSON.")] = False,
 ) -> None:
     """PagerDuty and Opsgenie to practise on: their limits, their answers, and a page to look at."""
-    host, port = _host_and_port(listen)
+    host, port = host_and_port(listen)
     try:
         asyncio.run(
             serve(
@@ -39,14 +40,6 @@ def sandbox(
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
-
-
-def _host_and_port(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise typer.BadParameter(f"{listen!r} is no HOST:PORT, such as 127.0.0.1:8025", param_hint="--listen")
-    return host, int(port)
 
 
 def _announce(running: RunningSandbox, *, as_json: bool) -> None:
