@@ -10,6 +10,7 @@
     |   +-- StoreBusy        locked or full for now: try again
     |   +-- StoreFailed      will not mend itself: stop, losing nothing
     +-- PagerError           a page was not taken; says whether to try again
+    +-- CannotListen         the address of the engine's API is taken or not this machine's
     +-- ServerUnavailable    a real server (Prometheus, ...) cannot be had here; says how to get it
 """
 
@@ -65,6 +66,10 @@ class PagerError(EngineError):
         self.reason = reason
         self.retry = retry
         self.retry_after_s = retry_after_s
+
+
+class CannotListen(EngineError):  # noqa: N818 - reads as the state it reports
+    """The engine's API cannot listen where it should; the message names the address and why."""
 
 
 class ServerUnavailable(EngineError):  # noqa: N818 - reads as the state it reports

@@ -22,7 +22,7 @@ from shopwatch_engine.clock import SystemClock
 from shopwatch_engine.core.incidents import Desk
 from shopwatch_engine.definitions import Settings, load_routing, load_rules
 from shopwatch_engine.evidence import Gatherer, Links
-from shopwatch_engine.exceptions import StoreFailed
+from shopwatch_engine.exceptions import CannotListen, StoreFailed
 from shopwatch_engine.metrics import EngineMetrics
 from shopwatch_engine.model import Action, Routing, RuleSet
 from shopwatch_engine.outbox import Outbox
@@ -67,7 +67,7 @@ class Service:
 
         Raises:
             StoreError: the store cannot be opened, or is lost.
-            OSError: the address to listen on is taken.
+            CannotListen: the address to listen on is taken.
         """
         with contextlib.closing(_listener(self.settings.listen)) as listener:
             store = open_store(self.settings.store)
@@ -205,9 +205,13 @@ async def _serve(api: Starlette, listener: socket.socket) -> None:
 
 def _listener(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
-    return socket.create_server(
-        (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-    )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), family=family)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {listen}: {error.strerror or error}; name another with --listen"
+        ) from error
 
 
 def _telemetry(url: str) -> EmbeddedSource | None:

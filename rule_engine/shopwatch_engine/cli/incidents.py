@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from shopwatch_engine.api import incident_json
 from shopwatch_engine.exceptions import StoreError
@@ -40,11 +39,12 @@ def incidents(
     if as_json:
         typer.echo(json.dumps([incident_json(record) for record in records], indent=2))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if not records:
         console.print("No incident yet.")
         return
-    console.print(_table(records))
+    for record in records:
+        _show(console, record)
 
 
 async def _read(url: str, limit: int) -> tuple[IncidentRecord, ...]:
@@ -55,35 +55,39 @@ async def _read(url: str, limit: int) -> tuple[IncidentRecord, ...]:
         await store.close()
 
 
-def _table(records: tuple[IncidentRecord, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    for name in ("Opened", "Lasted", "Status", "Incident", "Told"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("Opened", "Lasted", "Status"))
-    for record in records:
-        incident = record.incident
-        opened = datetime.fromtimestamp(incident.opened_at, UTC)
-        colour = "green" if incident.resolved_at else "red"
-        table.add_row(
-            f"{opened:%Y-%m-%d %H:%M:%S}",
-            _lasted(record),
-            f"[{colour}]{incident.status.value}[/]",
-            f"[bold]{incident.severity}[/] {_plain(incident.title)}",
-            "\n".join(_told(delivery) for delivery in record.deliveries) or "[dim]nobody[/]",
-        )
-    return table
+def _show(console: Console, record: IncidentRecord) -> None:
+    incident = record.incident
+    opened = datetime.fromtimestamp(incident.opened_at, UTC)
+    colour = "green" if incident.resolved_at else "red"
+    console.print(
+        f"{opened:%Y-%m-%d %H:%M:%S}  [{colour}]{incident.status.value}[/], {_lasted(record)}, "
+        f"{incident.severity}: [bold]{_plain(incident.title)}[/]"
+    )
+    for integration, deliveries in _by_integration(record.deliveries).items():
+        told = ", ".join(_told(delivery) for delivery in deliveries)
+        console.print(f"    {integration}: {told}")
+    if not record.deliveries:
+        console.print(f"    {incident.receiver}: wakes nobody")
+
+
+def _by_integration(deliveries: tuple[Delivery, ...]) -> dict[str, list[Delivery]]:
+    found: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        found.setdefault(delivery.integration, []).append(delivery)
+    return found
 
 
 def _lasted(record: IncidentRecord) -> str:
     if record.incident.resolved_at is None:
-        return "open"
+        return "still open"
     seconds = round(record.incident.resolved_at - record.incident.opened_at)
-    return f"{seconds // 60} min {seconds % 60:02} s" if seconds >= 60 else f"{seconds} s"
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
 
 
 def _told(delivery: Delivery) -> str:
     tries = f" after {delivery.attempts} tries" if delivery.attempts > 1 else ""
     why = f": {_plain(delivery.error)}" if delivery.error and delivery.action is not Action.EVIDENCE else ""
-    return f"{delivery.integration} {delivery.action.value} {_MARKS[delivery.state]}{tries}{why}"
+    return f"{delivery.action.value} {_MARKS[delivery.state]}{tries}{why}"
 
 
 def _plain(text: str) -> str:

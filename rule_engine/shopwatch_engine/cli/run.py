@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from shopwatch_engine.definitions import load_settings
-from shopwatch_engine.exceptions import DefinitionError, SourceError, StoreError
+from shopwatch_engine.exceptions import CannotListen, DefinitionError, SourceError, StoreError
 from shopwatch_engine.wiring import Service, checkpoint_of
 
 LOG = logging.getLogger(__name__)
@@ -79,11 +79,8 @@ def run(
         _stop(str(error), EXIT_DEFINITIONS)
     except StoreError as error:
         _stop(str(error), EXIT_STORE)
-    except OSError as error:
-        _stop(
-            f"cannot listen on {listen or 'the address in the settings'}: {error.strerror or error}",
-            EXIT_LISTEN,
-        )
+    except CannotListen as error:
+        _stop(str(error), EXIT_LISTEN)
 
 
 async def _until_stopped(service: Service) -> None:
