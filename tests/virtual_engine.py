@@ -68,6 +68,7 @@ class World:
     root: Route = QUICK
     unknown_after_s: float = 300.0
     limit: int = 0
+    query_offset_s: float = 0.0
     scrape_interval_s: float = 5.0
     checkpoint: Checkpoint = walk_on
     source: FakeMetricSource = field(default_factory=FakeMetricSource)
@@ -107,7 +108,12 @@ class World:
             checkpoint=self.checkpoint,
         )
         group = RuleGroup(
-            name="shop", file="shop.yml", interval_s=INTERVAL_S, limit=self.limit, rules=tuple(self.rules)
+            name="shop",
+            file="shop.yml",
+            interval_s=INTERVAL_S,
+            limit=self.limit,
+            query_offset_s=self.query_offset_s,
+            rules=tuple(self.rules),
         )
         return Engine(
             rules=RuleSet(groups=(group,)),

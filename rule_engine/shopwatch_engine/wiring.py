@@ -24,7 +24,7 @@ from shopwatch_engine.definitions import Settings, load_routing, load_rules
 from shopwatch_engine.evidence import Gatherer, Links
 from shopwatch_engine.exceptions import CannotListen, StoreFailed
 from shopwatch_engine.metrics import EngineMetrics
-from shopwatch_engine.model import Action, Routing, RuleSet
+from shopwatch_engine.model import Action, RecordRule, Routing, RuleSet
 from shopwatch_engine.outbox import Outbox
 from shopwatch_engine.pagers import make_pager
 from shopwatch_engine.patience import Patience
@@ -89,6 +89,9 @@ class Service:
             runbooks=tuple(_folder(path) / "runbooks" for path in self.settings.rules),
             grafana=self.settings.grafana,
         )
+        recording = sum(isinstance(rule, RecordRule) for group in self.rules.groups for rule in group.rules)
+        if recording:
+            LOG.warning("%d recording rule(s) are left to Prometheus; load them there", recording)
         LOG.info(
             "evaluating %d alert rules in %d groups on %s; API on http://%s",
             len(self.rules.alert_rules),

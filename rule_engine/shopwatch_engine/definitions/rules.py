@@ -69,6 +69,7 @@ def _groups(document: Document, file: RuleFile, short_name: str, interval_s: flo
             name=group.name,
             file=document.file,
             interval_s=group.interval or interval_s,
+            query_offset_s=group.query_offset,
             limit=group.limit,
             rules=tuple(
                 _rule(document, (*path, place), group, rule, short_name)

@@ -70,6 +70,7 @@ class RuleGroup:
     name: str
     file: str
     interval_s: float
+    query_offset_s: float = 0.0  # how far back it is asked about, for data that comes late
     limit: int = 0  # most alerts a rule may have; 0: no limit
     rules: tuple[AlertRule | RecordRule, ...] = ()
 

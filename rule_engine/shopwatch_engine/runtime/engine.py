@@ -102,7 +102,7 @@ class Engine:
 
         async def one_pass(at: float) -> None:
             begun = self.clock.now()
-            answers = await evaluator.ask(rules, at)
+            answers = await evaluator.ask(rules, at - group.query_offset_s)
             failures = await ledger.enter(answers, rules, at=at, limit=group.limit)
             self.metrics.passed(
                 group.name,

@@ -72,6 +72,12 @@ def test_values_are_read_as_prometheus_reads_them() -> None:
     assert (rule(rules, "NoMorning").for_s, rule(rules, "NoMorning").expr) == (0.0, "1")
 
 
+def test_query_offset_is_the_groups(tmp_path: Path) -> None:
+    path = tmp_path / "late.yml"
+    path.write_text("groups: [{name: late, query_offset: 2m, rules: []}]", encoding="utf-8")
+    assert [group.query_offset_s for group in load_rules([path]).groups] == [120.0]
+
+
 def test_interval_of_groups_that_name_none() -> None:
     rules = load_rules([GOOD / "shop.yaml"], default_interval_s=5.0)
     assert [group.interval_s for group in rules.groups] == [5.0]

@@ -73,6 +73,18 @@ def test_a_condition_that_is_too_short_for_its_for_pages_nobody() -> None:
     assert lived(world, 300.0).told() == []
 
 
+def test_a_group_with_a_query_offset_asks_about_the_past() -> None:
+    async def story(world: World) -> None:
+        await until(49.0)
+        assert world.told() == []
+        await until(50.0 + 15.0 + 1.0 + 0.1)
+        assert world.told() == ["trigger Errors"]
+
+    world = world_of(query_offset_s=30.0)
+    world.source.tell(ERRORS.expr, during((20.0, 1e9)))
+    lived(world, 100.0, story)
+
+
 def test_many_rules_are_one_query_a_pass() -> None:
     world = lived(world_of(*(rule(f"Rule{n}") for n in range(40))), 150.0)
     assert 9 <= len(world.source.queries) <= 11
