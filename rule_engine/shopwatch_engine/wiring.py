@@ -36,6 +36,7 @@ from shopwatch_engine.store import open_store
 
 LOG = logging.getLogger(__name__)
 _SQLITE = "sqlite:///"
+_OWN_RUNBOOKS = Path(__file__).parent / "runbooks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Service:
             engine=engine,
             store=store,
             registry=registry,
-            runbooks=tuple(_folder(path) / "runbooks" for path in self.settings.rules),
+            runbooks=(*(_folder(path) / "runbooks" for path in self.settings.rules), _OWN_RUNBOOKS),
             grafana=self.settings.grafana,
         )
         recording = sum(isinstance(rule, RecordRule) for group in self.rules.groups for rule in group.rules)

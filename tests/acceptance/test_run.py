@@ -108,6 +108,8 @@ def test_the_engine_says_how_it_is(files: RealEngine) -> None:
     start_from_file(files)
     with urllib.request.urlopen(f"{files.url}/-/healthy", timeout=5) as answer:
         assert answer.status == 200
+    with urllib.request.urlopen(f"{files.url}/runbooks/ShopwatchEvaluationFailing", timeout=5) as answer:
+        assert answer.read().startswith(b"# ShopwatchEvaluationFailing")
     named = {name.removesuffix("_total") for name in catalogue.SERIES}
     wait_until(lambda: "shopwatch_engine_pass_duration" in metrics_of(files), within_s=10, what="a pass")
     families = {family.name for family in text_string_to_metric_families(metrics_of(files))}
