@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -92,11 +93,10 @@ class Worker:
                 self._take_care_of(message)
 
     def _take_care_of(self, message: Message) -> None:
-        try:
-            with consume(destination=DESTINATION, system=self._queue.system, carrier=message.headers):
-                self._guarded(message)
-        except Exception:  # noqa: BLE001, S110 - logged within its trace; one bad message must not end the worker
-            pass
+        telling = consume(destination=DESTINATION, system=self._queue.system, carrier=message.headers)
+        # The error was logged within its trace; one bad message must not end the worker.
+        with contextlib.suppress(Exception), telling:
+            self._guarded(message)
 
     def _guarded(self, message: Message) -> None:
         try:
