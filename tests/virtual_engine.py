@@ -69,6 +69,7 @@ class World:
     unknown_after_s: float = 300.0
     limit: int = 0
     query_offset_s: float = 0.0
+    retention_s: float = 86_400.0
     scrape_interval_s: float = 5.0
     checkpoint: Checkpoint = walk_on
     source: FakeMetricSource = field(default_factory=FakeMetricSource)
@@ -127,6 +128,7 @@ class World:
             patience=patience,
             unknown_after_s=self.unknown_after_s,
             scrape_interval_s=self.scrape_interval_s,
+            retention_s=self.retention_s,
             checkpoint=self.checkpoint,
         )
 

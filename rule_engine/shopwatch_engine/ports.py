@@ -116,6 +116,13 @@ class Store(Protocol):
         """The newest incidents with their deliveries."""
         ...
 
+    async def prune(self, *, before: float) -> int:
+        """Forget incidents that were resolved before a time, and their deliveries; how many incidents.
+
+        One that still owes a pager something stays.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of everything."""
         ...

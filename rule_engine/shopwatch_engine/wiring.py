@@ -155,6 +155,7 @@ class Service:
             metrics=metrics,
             patience=Patience(metrics),
             unknown_after_s=self.settings.unknown_after_s,
+            retention_s=self.settings.retention_s,
             scrape_interval_s=self.settings.scrape_interval_s,
             checkpoint=self.checkpoint,
         )

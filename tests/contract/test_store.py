@@ -486,6 +486,22 @@ async def test_incidents_nobody_was_told_of_are_not_listed(opened: Opened) -> No
     assert (await opened.store.load()).incidents == (silent,)
 
 
+async def test_what_was_over_long_ago_is_forgotten_unless_something_is_still_owed(opened: Opened) -> None:
+    over = {"status": IncidentStatus.RESOLVED, "flush_at": None}
+    old, young = incident(resolved_at=500.0, **over), incident(episode=2, resolved_at=900.0, **over)
+    owing, still_open = incident(dedup_key="key-2", resolved_at=500.0, **over), incident(dedup_key="key-3")
+    kept = [delivery(episode=2), delivery(key="key-2"), delivery(key="key-3")]
+    await opened.store.commit(
+        Changes(incidents=(old, young, owing, still_open), deliveries=(delivery(), *kept))
+    )
+    await opened.store.settle(replace(delivery(), state=DeliveryState.DELIVERED))
+    assert await opened.store.prune(before=800.0) == 1
+    assert await opened.store.prune(before=800.0) == 0
+    found = await (await opened.reopen()).incidents()
+    assert {one.incident for one in found} == {young, owing, still_open}
+    assert sorted(row.id for one in found for row in one.deliveries) == sorted(one.id for one in kept)
+
+
 async def test_many_rows_in_one_transaction(opened: Opened) -> None:
     alerts = tuple(replace(alert(), labels=LabelSet.of({"n": str(n)})) for n in range(2000))
     rows = tuple(delivery(key=f"key-{n}") for n in range(2000))

@@ -80,6 +80,9 @@ class StoreWith:
     async def incidents(self, *, limit: int = 100) -> tuple[IncidentRecord, ...]:
         return await self.store.incidents(limit=limit)
 
+    async def prune(self, *, before: float) -> int:
+        return await self.store.prune(before=before)
+
     async def close(self) -> None:
         await self.store.close()
 

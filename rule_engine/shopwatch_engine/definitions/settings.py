@@ -42,6 +42,7 @@ class Settings:
     scrape_interval_s: float = 60.0  # the longest of what the rules read; Prometheus' default
     unknown_after_s: float = 300.0  # a rule that fails for so long pages about itself
     query_timeout_s: float = 10.0
+    retention_s: float = 90 * 86400.0  # how long resolved incidents are kept
 
     def __repr__(self) -> str:
         shown = (f"{one.name}={_masked(repr(getattr(self, one.name)))}" for one in fields(self))
@@ -210,6 +211,7 @@ _SETTINGS: Final[tuple[_Setting[Any], ...]] = (
     _Setting(name="evaluation_interval", attribute="evaluation_interval_s", read=_seconds, expected=_LENGTH),
     _Setting(name="scrape_interval", attribute="scrape_interval_s", read=_seconds, expected=_LENGTH),
     _Setting(name="unknown_after", attribute="unknown_after_s", read=_seconds, expected=_LENGTH),
+    _Setting(name="retention", attribute="retention_s", read=_seconds, expected=_LENGTH),
     _Setting(name="query_timeout", attribute="query_timeout_s", read=_seconds, expected=_LENGTH),
 )
 

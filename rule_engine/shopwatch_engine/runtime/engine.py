@@ -24,6 +24,7 @@ from shopwatch_engine.runtime.ledger import Ledger
 from shopwatch_engine.steps import Checkpoint, walk_on
 
 LOG = logging.getLogger(__name__)
+_PRUNE_EVERY_S = 3600.0
 
 
 @dataclass(kw_only=True)
@@ -42,6 +43,7 @@ class Engine:
         patience: with a busy store.
         unknown_after_s: how long rules may fail before that is an alert of its own.
         scrape_interval_s: the longest scrape interval of what the rules read.
+        retention_s: how long resolved incidents are kept.
         checkpoint: stands at the named steps.
     """
 
@@ -56,6 +58,7 @@ class Engine:
     patience: Patience
     unknown_after_s: float = 300.0
     scrape_interval_s: float = 60.0
+    retention_s: float = 90 * 86400.0
     checkpoint: Checkpoint = walk_on
     board: Board | None = field(default=None, init=False)
 
@@ -92,6 +95,7 @@ class Engine:
                 tasks.create_task(self._watch(group, evaluator, ledger))
             tasks.create_task(self._watch_itself(ledger))
             tasks.create_task(self._dispatch(ledger))
+            tasks.create_task(self._prune())
             tasks.create_task(self.outbox.run(PAGES))
             tasks.create_task(self.outbox.run(EVIDENCE))
 
@@ -138,6 +142,14 @@ class Engine:
             await asyncio.sleep(max(at - self.clock.now(), 0.0))
             await one_pass(at)
             last = at
+
+    async def _prune(self) -> None:
+        """Forget, once an hour, what was over long ago."""
+        while True:
+            pruned = await self.patience(lambda: self.store.prune(before=self.clock.now() - self.retention_s))
+            if pruned:
+                LOG.info("forgot %d incident(s) that were resolved long ago", pruned)
+            await asyncio.sleep(_PRUNE_EVERY_S)
 
     async def _dispatch(self, ledger: Ledger) -> None:
         """Flush groups when they are due."""

@@ -1,16 +1,16 @@
 """Every statement, named; each is built once. Written for SQLite and Postgres alike.
 
 Parameters: ``actions`` (a list of their values), ``without`` (a list of integrations), ``now``, ``limit``,
-``until``, ``seqs``, ``delivery``, ``key``, ``number``.
+``until``, ``before``, ``seqs``, ``delivery``, ``key``, ``number``.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BindParameter, and_, bindparam, case, exists, func, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, delete, exists, func, select, tuple_, update
 
-from shopwatch_engine.model import Action, DeliveryState
+from shopwatch_engine.model import Action, DeliveryState, IncidentStatus
 from shopwatch_engine.store.schema import DELIVERIES, INCIDENTS
 
 _PENDING: Final = DELIVERIES.c.state == DeliveryState.PENDING.value
@@ -97,6 +97,27 @@ NEXT_ATTEMPT_AT: Final = select(
     )
 ).where(_WANTED, _PENDING, _IS_HEAD)
 """When the next delivery that may be taken is due."""
+
+_OWED: Final = exists().where(
+    DELIVERIES.c.dedup_key == INCIDENTS.c.dedup_key,
+    DELIVERIES.c.episode == INCIDENTS.c.episode,
+    _PENDING,
+)
+_IS_OLD: Final = and_(
+    INCIDENTS.c.status == IncidentStatus.RESOLVED.value,
+    INCIDENTS.c.resolved_at < bindparam("before"),
+    ~_OWED,
+)
+
+PRUNE_DELIVERIES: Final = delete(DELIVERIES).where(
+    tuple_(DELIVERIES.c.dedup_key, DELIVERIES.c.episode).in_(
+        select(INCIDENTS.c.dedup_key, INCIDENTS.c.episode).where(_IS_OLD)
+    )
+)
+"""Forget what was delivered for incidents that were resolved before a time."""
+
+PRUNE_INCIDENTS: Final = delete(INCIDENTS).where(_IS_OLD)
+"""Forget incidents that were resolved before a time."""
 
 SETTLE: Final = (
     update(DELIVERIES)

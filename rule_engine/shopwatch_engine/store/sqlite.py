@@ -120,6 +120,10 @@ class SqliteStore:
         """The newest incidents with their deliveries."""
         return await self._run(lambda connection: _incidents(connection, limit))
 
+    async def prune(self, *, before: float) -> int:
+        """Forget incidents that were resolved before a time, and their deliveries; how many incidents."""
+        return await self._run(lambda connection: _prune(connection, before))
+
     async def close(self) -> None:
         """Let go of the file, the thread and the lock, once what was asked before is done."""
         self._closed = True
@@ -290,6 +294,11 @@ def _claim(connection: Connection, wanted: dict[str, Any], now: float, until: fl
 
 def _settle(connection: Connection, delivery: Delivery) -> None:
     connection.execute(sql.SETTLE, {"delivery": delivery.id, **records.settled_values(delivery)})
+
+
+def _prune(connection: Connection, before: float) -> int:
+    connection.execute(sql.PRUNE_DELIVERIES, {"before": before})
+    return connection.execute(sql.PRUNE_INCIDENTS, {"before": before}).rowcount
 
 
 def _incidents(connection: Connection, limit: int) -> tuple[IncidentRecord, ...]:

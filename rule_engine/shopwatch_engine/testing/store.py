@@ -108,6 +108,21 @@ class MemoryStore:
         newest = sorted(told, key=lambda one: one.opened_at, reverse=True)[:limit]
         return tuple(IncidentRecord(incident=one, deliveries=self._owed(one)) for one in newest)
 
+    async def prune(self, *, before: float) -> int:
+        """Forget incidents that were resolved before a time, and their deliveries; how many incidents."""
+        await self.disturb("prune")
+        owed = {(one.dedup_key, one.episode) for one in self._pending()}
+        old = {
+            key
+            for key, one in self._incidents.items()
+            if one.resolved_at is not None and one.resolved_at < before and key not in owed
+        }
+        self._incidents = {key: one for key, one in self._incidents.items() if key not in old}
+        self._deliveries = {
+            name: one for name, one in self._deliveries.items() if (one.dedup_key, one.episode) not in old
+        }
+        return len(old)
+
     async def close(self) -> None:
         """Nothing to let go of."""
 

@@ -439,3 +439,15 @@ def test_an_incident_nobody_heard_of_ends_in_silence() -> None:
     assert world.engine.board is not None
     (silent,) = world.engine.board.incidents.values()
     assert silent.status is IncidentStatus.RESOLVED
+
+
+def test_resolved_incidents_are_kept_for_the_retention() -> None:
+    async def story(world: World) -> None:
+        await until(300.0)
+        assert len(await world.store.incidents()) == 1
+        await until(600.0 + 2 * 3600.0)
+        assert await world.store.incidents() == ()
+
+    world = world_of(retention_s=600.0)
+    world.source.tell(ERRORS.expr, during((20.0, 100.0)))
+    lived(world, 600.0 + 2 * 3600.0 + 1.0, story)
