@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -122,10 +123,23 @@ def _alertmanager(folder: Path, sandbox: SandboxProcess) -> Iterator[str]:
     with (folder / "alertmanager.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
+        wait_until(lambda: _is_there(process, folder, address), within_s=20, what="Alertmanager ready")
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
+
+
+def _is_there(process: subprocess.Popen[bytes], folder: Path, address: str) -> bool:
+    if process.poll() is not None:
+        log = (folder / "alertmanager.log").read_text(encoding="utf-8")
+        # Debian's build reads its default template from /usr/share, where only an installed package has it.
+        sys.exit(f"Alertmanager ended:\n{log}\nInstall it: sudo apt-get install prometheus-alertmanager")
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _print(delays: dict[str, list[float]]) -> None:
