@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI, HTTPException, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, func, insert, select
 
 from shop import faults
@@ -98,8 +101,13 @@ def build(settings: Settings) -> Service:
     # the seed only spreads times to live
     read_through = ReadThrough("products", cache, ttl_s=TTL_S, rng=random.Random(1))  # noqa: S311
     catalogue = Catalogue(engine, read_through, switches)
-    catalogue.warm()
-    app = FastAPI(title="catalogue", version=settings.version)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(catalogue.warm)
+        yield
+
+    app = FastAPI(title="catalogue", version=settings.version, lifespan=lifespan)
     app.add_api_route("/products", catalogue.products, methods=["GET"])
     app.add_api_route("/products/{name}", catalogue.product, methods=["GET"])
     answer_database_errors(app)

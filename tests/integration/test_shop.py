@@ -132,6 +132,13 @@ def test_customers_buy(shop: Shop) -> None:
     assert not [step for step in counts if step.rpartition(" ")[2].startswith("5") or "Error" in step]
 
 
+def test_every_series_names_its_service(shop: Shop) -> None:
+    for service in (shop.gateway, shop.auth, shop.catalogue, shop.orders, shop.payments):
+        assert service.metric("process_cpu_seconds_total") > 0
+        for metric in ("db_client_operation_duration_seconds_count", "target_info"):
+            assert service.metric(metric, service_name="unknown_service") == 0
+
+
 def test_one_trace_goes_through_every_service_and_the_queue(shop: Shop, customer: httpx.Client) -> None:
     order_id = order(customer).json()["order_id"]
     assert pay(customer, order_id).status_code == 200
