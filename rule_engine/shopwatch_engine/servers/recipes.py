@@ -106,9 +106,12 @@ class FromDebian:
         version = self._version(machine, apt)
 
         def unpack(home: Path) -> Mapping[str, str]:
-            archive = self._download(machine, apt, home)
-            _done(machine.asked(dpkg, "-x", str(archive), ".", folder=home, timeout_s=_DOWNLOAD_S), "dpkg -x")
-            archive.unlink()
+            for package in (self.source.package, *self._companions(machine)):
+                archive = self._download(machine, apt, package, home)
+                unpacked = machine.asked(dpkg, "-x", str(archive), ".", folder=home, timeout_s=_DOWNLOAD_S)
+                _done(unpacked, "dpkg -x")
+                archive.unlink()
+            self._require_binaries(home)
             return self.source.binaries
 
         kept = cache.put(machine.cache_folder, self.name, version=version, unpack=unpack)
@@ -127,16 +130,26 @@ class FromDebian:
                 return line.removeprefix("Version:").strip()
         raise ServerUnavailable(f"apt knows no package {self.source.package} (apt-get update may help)")
 
-    def _download(self, machine: Machine, apt: str, home: Path) -> Path:
-        download = (apt, "download", "-qq", self.source.package)
+    def _companions(self, machine: Machine) -> tuple[str, ...]:
+        """Those of the companions that this release has."""
+        show = (machine.tool("apt-cache"), "show", "--no-all-versions")
+        return tuple(one for one in self.source.companions if not machine.asked(*show, one).code)
+
+    def _require_binaries(self, home: Path) -> None:
+        missing = [path for path in self.source.binaries.values() if not (home / path).is_file()]
+        if missing:
+            raise ServerUnavailable(f"the package {self.source.package} has no {' and no '.join(missing)}")
+
+    def _download(self, machine: Machine, apt: str, package: str, home: Path) -> Path:
+        download = (apt, "download", "-qq", package)
         answer = machine.asked(*download, folder=home, timeout_s=_DOWNLOAD_S)
         if answer.code and machine.is_root:  # old lists name packages that the mirror has replaced
             machine.asked(apt, "update", "-qq", timeout_s=_DOWNLOAD_S)
             answer = machine.asked(*download, folder=home, timeout_s=_DOWNLOAD_S)
-        _done(answer, f"apt-get download {self.source.package}")
+        _done(answer, f"apt-get download {package}")
         archives = sorted(home.glob("*.deb"))
         if not archives:
-            raise ServerUnavailable(f"apt-get download {self.source.package} left no package")
+            raise ServerUnavailable(f"apt-get download {package} left no package")
         return archives[0]
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 class DebianPackage:
     """A package of Debian or Ubuntu whose binaries run from any folder.
 
-    ``binaries`` are their paths inside the package. ``suite`` names the release of Debian to take it from
-    where the machine's own may have none or one too old; the machine's package lists stay as they are.
+    ``binaries`` are their paths inside the package, or inside one of ``companions``, packages into which
+    some releases have split it and which others do not know. ``suite`` names the release of Debian to take
+    it from where the machine's own may have none or one too old; the machine's package lists stay as they
+    are.
     """
 
     package: str
     binaries: Mapping[str, str]
+    companions: tuple[str, ...] = ()
     suite: str = ""
 
 

@@ -14,6 +14,7 @@ PROMETHEUS: Final = ServerSpec(
     environ_name="SHOPWATCH_PROMETHEUS_BIN",
     debian=DebianPackage(
         package="prometheus",
+        companions=("promtool",),  # since Debian 13
         binaries={"prometheus": "usr/bin/prometheus", "promtool": "usr/bin/promtool"},
     ),
     docker=DockerImage(

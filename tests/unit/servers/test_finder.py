@@ -18,19 +18,25 @@ echo "apt-get $*" >> "$LOG"
 case "$1" in
   update) : > "$LOG.updated" ;;
   download) [ -z "$APT_FAILS" ] || { echo "E: Failed to fetch $APT_FAILS"; exit 100; }
-            echo archive > prometheus_9.9_amd64.deb ;;
+            echo archive > "$3_9.9_amd64.deb" ;;
 esac
 """
 APT_CACHE = """#!/bin/sh
 echo "apt-cache $*" >> "$LOG"
 if [ -n "$LISTS_EMPTY" ] && [ ! -e "$LOG.updated" ]; then echo "N: No packages found"; exit 100; fi
-echo "Package: prometheus"
+for package; do :; done
+if [ "$package" = promtool ] && [ -z "$SPLIT" ]; then echo "N: No packages found"; exit 100; fi
+echo "Package: $package"
 echo "Version: 9.9-1"
 """
 DPKG = """#!/bin/sh
 echo "dpkg $*" >> "$LOG"
 /bin/mkdir -p usr/bin
-for binary in prometheus promtool; do echo "#!/bin/sh" > usr/bin/$binary; /bin/chmod 755 usr/bin/$binary; done
+case "$2" in
+  */promtool_*) binaries="promtool" ;;
+  *) binaries="prometheus"; [ -n "$SPLIT" ] || [ -n "$WITHOUT_PROMTOOL" ] || binaries="prometheus promtool" ;;
+esac
+for binary in $binaries; do echo "#!/bin/sh" > usr/bin/$binary; /bin/chmod 755 usr/bin/$binary; done
 """
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$LOG"
@@ -124,6 +130,20 @@ def test_then_debian_and_from_then_on_the_cache(box: Box) -> None:
     assert box.ran == commands
     assert not any("update" in command for command in commands)
     assert [path.name for path in (box.cache / "servers").iterdir()] == ["prometheus"]
+
+
+def test_a_release_that_has_split_the_package_gives_both_parts(box: Box) -> None:
+    made = box.has("apt-get", "apt-cache", "dpkg").find(SPLIT="1")
+    assert [Path(made.paths[binary][0]).is_file() for binary in ("prometheus", "promtool")] == [True, True]
+    assert [command for command in box.ran if "download" in command] == [
+        "apt-get download -qq prometheus",
+        "apt-get download -qq promtool",
+    ]
+
+
+def test_a_package_without_a_binary_is_named(box: Box) -> None:
+    with pytest.raises(ServerUnavailable, match="the package prometheus has no usr/bin/promtool"):
+        box.has("apt-get", "apt-cache", "dpkg").find(WITHOUT_PROMTOOL="1")
 
 
 @pytest.mark.parametrize(
