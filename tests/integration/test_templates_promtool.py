@@ -21,7 +21,8 @@ LABELS = LabelSet.of(
         "instance": "shop-1.example.com:8080",
         "pod": "orders-6d5f9c-x2x7k",
         "msg": 'a "quoted" <b>text</b> & more',
-        "words": "grün straße foo_bar baz-qux 3rd x'y",
+        # none with a digit or an apostrophe: Prometheus 2's `title` says "3rd X'Y", Prometheus 3's "3Rd X'y"
+        "words": "grün straße foo_bar baz-qux",
     }
 )
 
