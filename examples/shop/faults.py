@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Final
 
 
@@ -97,4 +95,3 @@ FAULTS: Final[tuple[Fault, ...]] = (
     CRASHED_SERVICE,
     BAD_RELEASE,
 )
-BY_NAME: Final[Mapping[str, Fault]] = MappingProxyType({fault.name: fault for fault in FAULTS})
