@@ -1,0 +1,46 @@
+"""Metrics of HTTP, served and called."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shopwatch.catalogue.attributes import (
+    ERROR_TYPE,
+    HTTP_BUCKETS,
+    HTTP_METHOD,
+    HTTP_ROUTE,
+    HTTP_STATUS,
+    PEER_SERVICE,
+    URL_SCHEME,
+)
+from shopwatch.catalogue.model import Kind, Metric
+
+HTTP_SERVER_DURATION: Final = Metric(
+    name="http.server.request.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Duration of HTTP server requests.",
+    attributes=(HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, URL_SCHEME, ERROR_TYPE),
+    buckets=HTTP_BUCKETS,
+)
+HTTP_SERVER_ACTIVE: Final = Metric(
+    name="http.server.active_requests",
+    kind=Kind.GAUGE,
+    unit="{request}",
+    description="HTTP server requests in flight.",
+    attributes=(HTTP_METHOD, URL_SCHEME),
+)
+HTTP_CLIENT_DURATION: Final = Metric(
+    name="http.client.request.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Duration of HTTP client requests.",
+    attributes=(HTTP_METHOD, PEER_SERVICE, HTTP_STATUS, ERROR_TYPE),
+    buckets=HTTP_BUCKETS,
+)
+
+HTTP_METRICS: Final = (
+    HTTP_SERVER_DURATION,
+    HTTP_SERVER_ACTIVE,
+    HTTP_CLIENT_DURATION,
+)
