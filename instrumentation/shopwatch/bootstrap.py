@@ -12,11 +12,12 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
 
+from opentelemetry import propagate
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
@@ -27,10 +28,8 @@ from prometheus_client import (
 )
 
 from shopwatch import catalogue, settings, telemetry
-from shopwatch.exposition import Exposed
-from shopwatch.guard import Guard
 from shopwatch.health import Check, ReadinessProbe
-from shopwatch.logs import LogPipe, Outlet
+from shopwatch.logs import LogPipe
 from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
 from shopwatch.settings import Settings
 from shopwatch.telemetry import Telemetry
@@ -124,8 +123,7 @@ def start(
     ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
     made = _set_up(ours, registry)
     if metrics_port is not None:
-        exposed = cast("CollectorRegistry", Exposed(made.instruments.registry))
-        start_http_server(metrics_port, metrics_address, exposed)
+        start_http_server(metrics_port, metrics_address, made.instruments.registry)
     return made
 
 
@@ -183,7 +181,7 @@ def _refuse_what_is_not_asgi(app: object) -> None:
 def _set_up(ours: Settings, registry: CollectorRegistry | None) -> Telemetry:
     made = assemble(ours, registry=registry)
     atexit.register(made.ending.close)
-    for problem in ours.problems:
+    for problem in (*ours.problems, *made.problems):
         _logger.warning("%s", problem)
     return made
 
@@ -200,14 +198,12 @@ def assemble(ours: Settings, *, registry: CollectorRegistry | None = None) -> Te
     with guard.over("describing the process"):
         made.instruments.describe_target(ours.resource)
         _collect_process(made.instruments.registry)
-    outlet: Outlet | None = None
+    pipe = _set_up_logging(made)
     with guard.over("setting up export"):
-        from shopwatch import pipeline  # noqa: PLC0415 - the SDK may refuse the environment when it loads
+        from shopwatch import pipeline  # noqa: PLC0415 - the exporters are slow to load
 
-        exporters = pipeline.exporters_of(ours)
-        built = pipeline.build(ours, made.instruments, guard, exporters, globally=True)
-        made, outlet = replace(made, tracer=built.tracer, ending=built.ending), built.outlet
-    _set_up_logging(ours, outlet, guard)
+        made = pipeline.connect(made, pipeline.exporters_of(ours), pipe, globally=True)
+    propagate.set_global_textmap(made.propagator)
     telemetry.use(made)
     return made
 
@@ -221,14 +217,17 @@ def _collect_process(registry: CollectorRegistry) -> None:
         collector(registry=registry)
 
 
-def _set_up_logging(ours: Settings, outlet: Outlet | None, guard: Guard) -> None:
+def _set_up_logging(made: Telemetry) -> LogPipe:
     root = logging.getLogger()
     for earlier in [handler for handler in root.handlers if isinstance(handler, LogPipe)]:
         root.removeHandler(earlier)
     stream: TextIO | None = None
     if not root.handlers:
         stream = sys.stdout
-        root.setLevel(min(root.level, logging.INFO) or logging.INFO)
-    root.handlers.insert(0, LogPipe(resource=ours.resource, outlet=outlet, stream=stream, guard=guard))
+        level = logging.getLevelNamesMapping()[made.settings.log_level]
+        root.setLevel(min(root.level, level) or level)
+    pipe = made.pipe(stream)
+    root.handlers.insert(0, pipe)
     if _access.level == logging.NOTSET:
         _access.setLevel(logging.INFO)
+    return pipe

@@ -14,20 +14,18 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from opentelemetry import context
-from opentelemetry._logs import LogRecord
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from shopwatch import wire
 from shopwatch.guard import Guard
+from shopwatch.log_entry import LogEntry
+from shopwatch.otlp import Sender
 from shopwatch.settings import Export
+from shopwatch.spans import LightSpan, RequestSpan
 
 SHUTDOWN_S: Final = 1.5
 """Longest time, in seconds, that closing takes: for all signals together."""
@@ -131,58 +129,56 @@ class Batcher(Generic[Item]):
                 self._dropped(len(batch))
 
 
-class BatchedSpans(SpanProcessor):
-    """Hands ended, sampled spans to a batcher."""
+class SpanSink(Protocol):
+    """What spans end in."""
 
-    def __init__(self, batcher: Batcher[ReadableSpan]) -> None:
-        self._batcher = batcher
+    def export(self, batch: Sequence[LightSpan]) -> bool:
+        """Send a batch; True when it was taken."""
+        ...
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing is to do when a span starts."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._batcher.put(span)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what was queued so far."""
-        return self._batcher.flush(time.monotonic() + timeout_millis / 1_000)
+    def close(self) -> None:
+        """Let go."""
+        ...
 
 
-class LogOutlet:
-    """Hands log records to a batcher, each under the resource and the logger's name."""
+class LogSink(Protocol):
+    """What log records end in."""
 
-    def __init__(self, batcher: Batcher[ReadableLogRecord], resource: Resource) -> None:
-        self._batcher = batcher
+    def export(self, batch: Sequence[LogEntry | RequestSpan]) -> bool:
+        """Send a batch; True when it was taken."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class EncodedSpans:
+    """Spans as OTLP bytes."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def export(self, batch: Sequence[LightSpan]) -> bool:
+        """Encode and send a batch."""
+        return self._sender.send(wire.encode_spans(batch))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._sender.close()
+
+
+class EncodedLogs:
+    """Log records as OTLP bytes, under one resource."""
+
+    def __init__(self, sender: Sender, resource: Resource) -> None:
+        self._sender = sender
         self._resource = resource
-        self._scopes: dict[str, InstrumentationScope] = {}
 
-    def put(self, logger: str, record: LogRecord) -> None:
-        """Queue the record of a logger."""
-        scope = self._scopes.get(logger)
-        if scope is None:
-            scope = self._scopes[logger] = InstrumentationScope(logger)
-        self._batcher.put(ReadableLogRecord(record, self._resource, scope))
+    def export(self, batch: Sequence[LogEntry | RequestSpan]) -> bool:
+        """Encode and send a batch."""
+        return self._sender.send(wire.encode_logs(batch, self._resource))
 
-
-def span_batcher(
-    exporter: SpanExporter, settings: Export, *, dropped: Callable[[int], None], guard: Guard
-) -> Batcher[ReadableSpan]:
-    """A batcher that ends in a span exporter."""
-
-    def send(batch: Sequence[ReadableSpan]) -> bool:
-        return exporter.export(batch) is SpanExportResult.SUCCESS
-
-    return Batcher(send, settings, dropped=dropped, guard=guard, name="shopwatch-spans")
-
-
-def log_batcher(
-    exporter: LogRecordExporter, settings: Export, *, dropped: Callable[[int], None], guard: Guard
-) -> Batcher[ReadableLogRecord]:
-    """A batcher that ends in a log exporter."""
-
-    def send(batch: Sequence[ReadableLogRecord]) -> bool:
-        return exporter.export(batch) is LogRecordExportResult.SUCCESS
-
-    return Batcher(send, settings, dropped=dropped, guard=guard, name="shopwatch-logs")
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._sender.close()

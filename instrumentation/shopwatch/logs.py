@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Final, Protocol, TextIO
+from json.encoder import encode_basestring
+from typing import Any, Final, Protocol, TextIO
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.trace import SpanContext
 
 from shopwatch import catalogue
 from shopwatch.guard import Guard
+from shopwatch.log_entry import LogEntry
+from shopwatch.log_repeats import Held, Repeats
+from shopwatch.redaction import DEFAULT, Redactor
+from shopwatch.spans import request_route
 from shopwatch.text import printable
 from shopwatch.tracing import error_type
 
-Value = str | int | float | bool
-Attributes = dict[str, Value]
+Attributes = dict[str, Any]
 
 _CONTEXT: Final = "shopwatch_context"
 _FIELDS: Final = "shopwatch_fields"
@@ -45,14 +51,28 @@ _SEVERITIES: Final = (
 _LOWEST: Final = _SEVERITIES[-1][1:]
 _BY_LEVEL: Final = {level: (text, number) for level, text, number in _SEVERITIES}
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_LONGEST: Final = 32_768  # characters of a line's text
+_LONGEST_STACK: Final = 16_384  # characters of a stack trace
+_MOST_CAUSES: Final = 16
+_DEEPEST: Final = 16  # levels of nested fields
 
 
 class Outlet(Protocol):
     """Takes records to be exported."""
 
-    def put(self, logger: str, record: LogRecord) -> None:
-        """Queue a record of a logger; never waits."""
+    def put(self, item: LogEntry) -> None:
+        """Queue a record; never waits."""
         ...
+
+
+def json_text(value: str) -> str:
+    """A text as JSON, quotes included."""
+    return encode_basestring(printable(value))
+
+
+def json_object(fields: Mapping[str, Any]) -> str:
+    """Fields as a JSON object; what JSON has no word for becomes text."""
+    return _encode(_plain(fields))
 
 
 def severity(level: int) -> tuple[str, SeverityNumber]:
@@ -79,36 +99,87 @@ def access_record(level: int, text: str, fields: Attributes, context: Context) -
     return record
 
 
-def exception_attributes(error: BaseException) -> Attributes:
-    """What a log record says of an exception."""
-    return {
+def exception_attributes(error: BaseException, redactor: Redactor = DEFAULT) -> Attributes:
+    """What a log record says of an exception: type, message, stack trace, and the chain of its causes."""
+    stack = redactor.text(printable("".join(traceback.format_exception(error))))
+    said: Attributes = {
         catalogue.EXCEPTION_TYPE: error_type(error),
-        catalogue.EXCEPTION_MESSAGE: printable(str(error)),
-        catalogue.EXCEPTION_STACKTRACE: printable("".join(traceback.format_exception(error))),
+        catalogue.EXCEPTION_MESSAGE: redactor.text(_cut(printable(_said(error)), _LONGEST)),
+        catalogue.EXCEPTION_STACKTRACE: _cut(stack, _LONGEST_STACK),
     }
+    causes = [
+        redactor.text(_cut(printable(f"{error_type(cause)}: {_said(cause)}"), 1_024))
+        for cause in _causes(error)
+    ]
+    if causes:
+        said[catalogue.EXCEPTION_CAUSES] = causes
+    return said
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception whose text cannot be had is still worth its type
+        return "(its text cannot be had)"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What caused an exception, nearest first; of a group its members."""
+    seen = {id(error)}
+    waiting = [error]
+    while waiting and len(seen) <= _MOST_CAUSES:
+        above = waiting.pop(0)
+        cause = above.__cause__ or (None if above.__suppress_context__ else above.__context__)
+        members = above.exceptions if isinstance(above, BaseExceptionGroup) else ()
+        for found in (*((cause,) if cause is not None else ()), *members):
+            if id(found) not in seen:
+                seen.add(id(found))
+                waiting.append(found)
+                yield found
+
+
+def _cut(text: str, most: int) -> str:
+    """The text, or its two ends with a word on what is missing between."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} ... [{len(text) - 2 * half} characters left out] ... {text[-half:]}"
 
 
 class LogPipe(logging.Handler):
     """The one handler that the library puts on the root logger.
 
     Each record is stamped with ``trace_id`` and ``span_id`` (empty outside a request), so that handlers
-    after it can use them; then it goes to the outlet and to the stream, where there is one.
+    after it can use them; then it goes to the outlet and to the stream, where there is one, with secrets
+    masked. Lines that repeat too often are held back and counted.
 
     Args:
         resource: attributes of every record.
         outlet: where records are exported.
         stream: where JSON lines are written.
         guard: takes what goes wrong.
+        redactor: masks secrets.
+        repeats: how often a line may be repeated; None for as often as it likes.
     """
 
     def __init__(
-        self, *, resource: Mapping[str, str], outlet: Outlet | None, stream: TextIO | None, guard: Guard
+        self,
+        *,
+        resource: Mapping[str, str],
+        outlet: Outlet | None,
+        stream: TextIO | None,
+        guard: Guard,
+        redactor: Redactor = DEFAULT,
+        repeats: Repeats | None = None,
     ) -> None:
         super().__init__()
-        self._outlet = outlet
-        self._stream = stream
+        self.outlet = outlet
+        self.stream = stream
         self._guard = guard
-        self._tail = f',"resource":{_encode({"attributes": dict(resource)})}}}\n'
+        self._redactor = redactor
+        self._repeats = repeats
+        self.tail = f',"resource":{_encode({"attributes": dict(resource)})}}}\n'
+        """Ends every JSON line: the resource."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Stamp, export and write one record."""
@@ -117,34 +188,103 @@ class LogPipe(logging.Handler):
         except Exception as error:  # noqa: BLE001 - a log line must never fail who logs
             self._guard.caught("logging", error)
 
+    def write(self, lines: str) -> None:
+        """Write lines that are JSON already."""
+        if self.stream is None:
+            return
+        with self.lock or threading.RLock():
+            self.stream.write(lines)
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Say what was held back."""
+        if self._repeats is not None:
+            self._tell(self._repeats.close())
+        super().close()
+
     def _pass_on(self, record: logging.LogRecord) -> None:
         own = record.__dict__
         context = own.get(_CONTEXT) or otel_context.get_current()
         span = trace.get_current_span(context).get_span_context()
         _stamp(own, span)
-        if self._stream is None and self._outlet is None:
+        if self.stream is None and self.outlet is None:
             return
-        text, attributes = printable(_message(record)), own.get(_FIELDS) or _attributes(record)
-        # What the exporting thread logs is not exported: a fault of the export would export itself.
-        if self._outlet is not None and not context.get(_SUPPRESS_INSTRUMENTATION_KEY):
-            self._outlet.put(record.name, _otlp(record, text, attributes, context))
-        if self._stream is not None:
-            self._stream.write(self._line(record, text, attributes))
-            self._stream.flush()
+        if self._repeats is not None and record.name != catalogue.ACCESS_LOGGER:
+            passes, held = self._repeats.passes(_alike(record), record.levelname, time.monotonic())
+            self._tell(held)
+            if not passes:
+                return
+        self._send(self._entry(record, span, context), context)
 
-    def _line(self, record: logging.LogRecord, text: str, attributes: Attributes) -> str:
-        name, number = severity(record.levelno)
-        document: dict[str, object] = {
-            catalogue.LOG_TIMESTAMP: _timestamp(record.created),
-            "body": {"text": text},
-            catalogue.LOG_SEVERITY_TEXT: name,
-            catalogue.LOG_SEVERITY_NUMBER: number.value,
+    def _entry(self, record: logging.LogRecord, span: SpanContext, context: Context) -> LogEntry:
+        text, number = severity(record.levelno)
+        created = int(record.created * 1e9)
+        return LogEntry(
+            time_ns=created,
+            observed_ns=created,
+            severity_number=number.value,
+            severity_text=text,
+            body=self._redactor.text(_cut(printable(_message(record)), _LONGEST)),
+            attributes=record.__dict__.get(_FIELDS) or self._fields(record, context),
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            flags=span.trace_flags,
+            scope=record.name,
+        )
+
+    def _send(self, entry: LogEntry, context: Context) -> None:
+        # What the exporting thread logs is not exported: a fault of the export would export itself.
+        if self.outlet is not None and not context.get(_SUPPRESS_INSTRUMENTATION_KEY):
+            self.outlet.put(entry)
+        if self.stream is not None:
+            self.stream.write(_line(entry, self.tail))
+            self.stream.flush()
+
+    def _tell(self, held: tuple[Held, ...]) -> None:
+        for group in held:
+            text = f"{group.count} more lines like this were held back: {group.example}"
+            record = logging.LogRecord(group.logger, group.level, "", 0, text, None, None)
+            record.__dict__[_FIELDS] = {catalogue.LOGS_HELD_BACK.name: group.count}
+            context = Context()
+            self._send(self._entry(record, trace.INVALID_SPAN_CONTEXT, context), context)
+
+    def _fields(self, record: logging.LogRecord, context: Context) -> Attributes:
+        """Where the record was made, its ``extra`` fields, the request's route, and its exception."""
+        fields: Attributes = {
+            catalogue.CODE_FILE: record.pathname,
+            catalogue.CODE_FUNCTION: record.funcName or "",
+            catalogue.CODE_LINE: record.lineno,
         }
-        own = record.__dict__
-        document.update((stamp, own[stamp]) for stamp in _STAMPS if own[stamp])
-        document["scope"] = {"name": record.name}
-        document[catalogue.LOG_ATTRIBUTES] = attributes
-        return _encode(document)[:-1] + self._tail
+        route = request_route(context)
+        if route:
+            fields[catalogue.HTTP_ROUTE] = route
+        for name, value in record.__dict__.items():
+            if name not in _STANDARD:
+                fields[name] = self._redactor.field(name, _plain(value))
+        if record.exc_info and record.exc_info[1] is not None:
+            fields.update(exception_attributes(record.exc_info[1], self._redactor))
+        return fields
+
+
+def _line(entry: LogEntry, tail: str) -> str:
+    ids = (
+        f'"trace_id":"{entry.trace_id:032x}","span_id":"{entry.span_id:016x}",'
+        if entry.trace_id and entry.span_id
+        else ""
+    )
+    return (
+        f'{{"{catalogue.LOG_TIMESTAMP}":"{timestamp(entry.time_ns)}","body":{{"text":{json_text(entry.body)}}},'
+        f'"{catalogue.LOG_SEVERITY_TEXT}":"{entry.severity_text}",'
+        f'"{catalogue.LOG_SEVERITY_NUMBER}":{entry.severity_number},{ids}'
+        f'"scope":{{"name":{json_text(entry.scope)}}},'
+        f'"{catalogue.LOG_ATTRIBUTES}":{json_object(entry.attributes)}{tail}'
+    )
+
+
+def _alike(record: logging.LogRecord) -> tuple[object, ...]:
+    """What lines that repeat have in common: logger, level, text before its arguments, kind of exception."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg), kind
 
 
 def _stamp(own: dict[str, object], span: SpanContext) -> None:
@@ -159,38 +299,20 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg!s} (its arguments do not fit)"
 
 
-def _otlp(record: logging.LogRecord, text: str, attributes: Attributes, context: Context) -> LogRecord:
-    name, number = severity(record.levelno)
-    created = int(record.created * 1e9)
-    return LogRecord(
-        timestamp=created,
-        observed_timestamp=created,
-        context=context,
-        severity_text=name,
-        severity_number=number,
-        body=text,
-        attributes=attributes,
-    )
-
-
-def _attributes(record: logging.LogRecord) -> Attributes:
-    """Where the record was made, its ``extra`` fields, and its exception."""
-    attributes: Attributes = {
-        catalogue.CODE_FILE: record.pathname,
-        catalogue.CODE_FUNCTION: record.funcName or "",
-        catalogue.CODE_LINE: record.lineno,
-    }
-    for name, value in record.__dict__.items():
-        if name not in _STANDARD:
-            attributes[name] = _value(value)
-    if record.exc_info and record.exc_info[1] is not None:
-        attributes.update(exception_attributes(record.exc_info[1]))
-    return attributes
-
-
-def _value(value: object) -> Value:
-    if isinstance(value, bool | int | float):
+def _plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401, PLR0911 - whatever a service logs; one line a type
+    """A value that JSON and OTLP both have a word for."""
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, str):
+        return _cut(printable(value), _LONGEST)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth > _DEEPEST:
+        return "..."
+    if isinstance(value, Mapping):
+        return {printable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner, depth + 1) for inner in value]
     return printable(str(value))
 
 
@@ -199,7 +321,7 @@ def _second(whole: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
-def _timestamp(created: float) -> str:
-    """RFC 3339 in UTC with microseconds."""
-    whole = int(created)
-    return f"{_second(whole)}.{int((created - whole) * 1e6):06d}Z"
+def timestamp(time_ns: int) -> str:
+    """RFC 3339 in UTC with microseconds, of nanoseconds since the epoch."""
+    whole, rest = divmod(time_ns, 1_000_000_000)
+    return f"{_second(whole)}.{rest // 1_000:06d}Z"

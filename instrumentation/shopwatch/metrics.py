@@ -12,23 +12,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from shopwatch import catalogue
-from shopwatch.catalogue import Kind, Metric
+from shopwatch.catalogue import Metric
 from shopwatch.exceptions import UnknownName
+from shopwatch.families import Family, Labels, Series
 from shopwatch.text import printable
 
 _logger: Final = logging.getLogger(catalogue.SCOPE)
 
-Labels = tuple[str, ...]
-Series = Counter | Gauge | Histogram
-Exemplar = dict[str, str]
-
 _LABEL_LENGTH: Final = 512  # characters of a label's value that are kept
 _UNPRINTABLE: Final = {0: "\ufffd", 13: "\ufffd"}  # NUL and CR end a line or the text for some parsers
 _RESOURCE_LABELS: Final = tuple(map(catalogue.prometheus_label, catalogue.RESOURCE_LABELS))
-_families: WeakKeyDictionary[CollectorRegistry, Mapping[str, Series]] = WeakKeyDictionary()
+_families: WeakKeyDictionary[CollectorRegistry, Mapping[str, Family]] = WeakKeyDictionary()
 _families_lock: Final = threading.Lock()
 
 
@@ -40,7 +37,7 @@ def clean(value: str) -> str:
     return printable(value[:_LABEL_LENGTH]).translate(_UNPRINTABLE)
 
 
-def families(registry: CollectorRegistry) -> Mapping[str, Series]:
+def families(registry: CollectorRegistry) -> Mapping[str, Family]:
     """The families of the service metrics on a registry, by OpenTelemetry name; made on the first call."""
     with _families_lock:
         if registry not in _families:
@@ -49,37 +46,30 @@ def families(registry: CollectorRegistry) -> Mapping[str, Series]:
         return _families[registry]
 
 
-def _family(metric: Metric, registry: CollectorRegistry) -> Series:
+def _family(metric: Metric, registry: CollectorRegistry) -> Family:
+    own = metric is catalogue.TARGET_INFO
+    family = Family(metric, metric.labels if own else (*_RESOURCE_LABELS, *metric.labels))
     try:
-        return _make(metric, registry)
+        registry.register(family)
     except ValueError as error:  # something else in the process registered the name
         _logger.warning("metric %s is recorded but not exposed: %s", metric.prometheus_name, error)
-        return _make(metric, None)
-
-
-def _make(metric: Metric, registry: CollectorRegistry | None) -> Series:
-    labels = metric.labels if metric is catalogue.TARGET_INFO else (*_RESOURCE_LABELS, *metric.labels)
-    name, text = metric.prometheus_name, metric.description
-    if metric.kind is Kind.HISTOGRAM:
-        return Histogram(name, text, labels, buckets=metric.buckets, registry=registry)
-    if metric.kind is Kind.GAUGE:
-        return Gauge(name, text, labels, registry=registry)
-    return Counter(name, text, labels, registry=registry)
+        family.hidden = True
+    return family
 
 
 class BoundMetric:
     """One metric of one service: its series, by the values of the metric's own attributes."""
 
-    def __init__(self, metric: Metric, family: Series, resource: Labels, cap: int) -> None:
+    def __init__(self, metric: Metric, family: Family, resource: Labels, cap: int) -> None:
         self.metric = metric
         self._family = family
         self._resource = resource
         self._cap = cap
         self._series: dict[Labels, Any] = {}
         self._lock = threading.Lock()
-        self._folded: Counter | None = None
+        self._folded: Any = None
 
-    def fold_into(self, folded: Counter) -> None:
+    def fold_into(self, folded: Any) -> None:  # noqa: ANN401 - a counter's series
         """Count in ``folded`` what the cap turns away."""
         self._folded = folded
 
@@ -98,9 +88,7 @@ class BoundMetric:
             return series
 
     def _child(self, values: Labels) -> Series:
-        labels = (*self._resource, *map(clean, values))
-        child: Series = self._family.labels(*labels)
-        return child
+        return self._family.labels(*self._resource, *map(clean, values))
 
 
 class Instruments:

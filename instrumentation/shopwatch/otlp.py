@@ -1,17 +1,18 @@
-"""OpenTelemetry's OTLP exporters as the settings say, and what they may log of a collector that is away.
+"""Where encoded batches are sent: OpenTelemetry's OTLP exporters, handed bytes.
 
-The exporters' own retries stay on; certificates, headers and compression they read from the process'
-environment by OpenTelemetry's names.
+Address, TLS, headers, compression, retries and their limits stay the exporters', which read certificates,
+headers and compression from the process' environment by OpenTelemetry's names. They are made in the
+process that sends, when it first sends: what they hold does not survive a fork.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
-from typing import Final
-
-from opentelemetry.sdk._logs.export import LogRecordExporter
-from opentelemetry.sdk.trace.export import SpanExporter
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
 
 from shopwatch.settings import GRPC, Export
 
@@ -21,33 +22,60 @@ _NOISY: Final = (
     "opentelemetry.exporter.otlp.proto.http._log_exporter",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.baggage.propagation",  # quotes what callers send
+    "opentelemetry.trace.propagation.tracecontext",
+    "opentelemetry.trace.span",
 )
 
 
-def spans(settings: Export) -> SpanExporter:
-    """OpenTelemetry's OTLP span exporter for the protocol that the settings name."""
+class Sender(Protocol):
+    """Sends encoded requests of one signal."""
+
+    def send(self, payload: bytes) -> bool:
+        """Send one; True once it was taken, False once it was given up."""
+        ...
+
+    def close(self) -> None:
+        """Let go, and cut short what is being tried."""
+        ...
+
+
+class LazySender:
+    """Makes its sender when it first sends, in the process that sends.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], Sender]) -> None:
+        self._make = make
+        self._made: Sender | None = None
+        self._process = 0
+
+    def send(self, payload: bytes) -> bool:
+        """Send an encoded request."""
+        if self._made is None or self._process != os.getpid():
+            self._made, self._process = self._make(), os.getpid()
+        return self._made.send(payload)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._made is not None and self._process == os.getpid():
+            self._made.close()
+
+
+def sender(settings: Export, signal: str) -> Sender:
+    """A sender for the protocol that the settings name; ``signal`` is ``traces`` or ``logs``.
+
+    Its library is loaded now, since a process that ends can load no more.
+    """
     if settings.protocol == GRPC:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - grpc is slow to load
-            OTLPSpanExporter as GrpcSpans,
-        )
+        from shopwatch import otlp_grpc  # noqa: PLC0415 - grpc is slow to load
 
-        return GrpcSpans(endpoint=settings.endpoint, timeout=settings.timeout_s)
-    from shopwatch.otlp_http import HttpSpans  # noqa: PLC0415 - only if it is used
+        return LazySender(partial(otlp_grpc.sender, settings, signal))
+    from shopwatch import otlp_http  # noqa: PLC0415 - only if it is used
 
-    return HttpSpans(endpoint=settings.endpoint, timeout=settings.timeout_s)
-
-
-def logs(settings: Export) -> LogRecordExporter:
-    """OpenTelemetry's OTLP log exporter for the protocol that the settings name."""
-    if settings.protocol == GRPC:
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import (  # noqa: PLC0415 - grpc is slow to load
-            OTLPLogExporter as GrpcLogs,
-        )
-
-        return GrpcLogs(endpoint=settings.endpoint, timeout=settings.timeout_s)
-    from shopwatch.otlp_http import HttpLogs  # noqa: PLC0415 - only if it is used
-
-    return HttpLogs(endpoint=settings.endpoint, timeout=settings.timeout_s)
+    return LazySender(partial(otlp_http.sender, settings, signal))
 
 
 class _Sparse(logging.Filter):
@@ -67,7 +95,7 @@ class _Sparse(logging.Filter):
 
 
 def hush_exporters() -> None:
-    """Thin out what OpenTelemetry's exporters log about a collector that is away; done once a process."""
+    """Thin out what OpenTelemetry logs of a collector that is away, or of callers that send rubbish."""
     for name in _NOISY:
         logger = logging.getLogger(name)
         if not any(isinstance(known, _Sparse) for known in logger.filters):

@@ -1,49 +1,55 @@
-"""OpenTelemetry's OTLP exporters over HTTP, with ``wire`` for their encoding.
+"""OpenTelemetry's OTLP exporters over HTTP, handed bytes.
 
-Address, TLS, headers, compression, retries and their limits stay OpenTelemetry's. It has no public way to
-send bytes that are encoded already; where a version lacks the one used here, it encodes by itself.
+They have no public way to send what is encoded already, so their client is used; where a version has none,
+it is said when the first batch is sent, and counted as dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExportResult
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 
-from shopwatch import wire
+from shopwatch.settings import TRACES, Export
 
 
-def post(exporter: OTLPSpanExporter | OTLPLogExporter) -> Callable[[bytes], Any] | None:
-    """What sends bytes for an exporter, retries included; None where this version has no such thing."""
+class HttpSender:
+    """Sends over HTTP.
+
+    Args:
+        exporter: whose address, headers, compression and retries are used.
+    """
+
+    def __init__(self, exporter: OTLPSpanExporter | OTLPLogExporter) -> None:
+        self._exporter = exporter
+        self._post = post(exporter)
+
+    def send(self, payload: bytes) -> bool:
+        """Send an encoded request; retried within the timeout."""
+        return bool(self._post(payload).success)
+
+    def close(self) -> None:
+        """Cut short what is being tried."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+def post(exporter: OTLPSpanExporter | OTLPLogExporter) -> Callable[[bytes], Any]:
+    """What sends bytes for an exporter, retries included.
+
+    Raises:
+        NotImplementedError: this version of the exporter has no such thing.
+    """
     found: Callable[[bytes], Any] | None = getattr(getattr(exporter, "_client", None), "export", None)
+    if found is None:
+        raise NotImplementedError(
+            "this opentelemetry-exporter-otlp-proto-http has no client that takes bytes: expected 1.45"
+        )
     return found
 
 
-class HttpSpans(OTLPSpanExporter):
-    """Spans to an OTLP endpoint."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Encode and send a batch; returns once it was taken, or given up."""
-        send = post(self)
-        if send is None:
-            return super().export(spans)
-        taken = send(wire.encode_spans(spans)).success
-        return SpanExportResult.SUCCESS if taken else SpanExportResult.FAILURE
-
-
-class HttpLogs(OTLPLogExporter):
-    """Log records to an OTLP endpoint."""
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Encode and send a batch; returns once it was taken, or given up."""
-        send = post(self)
-        if send is None:
-            return super().export(batch)
-        taken = send(wire.encode_logs(batch)).success
-        return LogRecordExportResult.SUCCESS if taken else LogRecordExportResult.FAILURE
+def sender(settings: Export, signal: str) -> HttpSender:
+    """A sender of ``traces`` or ``logs``."""
+    kind = OTLPSpanExporter if signal == TRACES else OTLPLogExporter
+    return HttpSender(kind(endpoint=settings.endpoint, timeout=settings.timeout_s))

@@ -1,55 +1,58 @@
-"""From the settings to what spans and log records end in: samplers, OTLP exporters, batchers, their end.
+"""From the settings to what spans and log records end in: samplers, queues, sinks, their end.
 
-Imported by the bootstrap alone, and under its guard: OpenTelemetry's SDK reads parts of the environment
-when it is loaded, and raises on what it cannot use.
+Imported by the bootstrap alone, and under its guard.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider, sampling
-from opentelemetry.sdk.trace.export import SpanExporter
 
-from shopwatch import catalogue, otlp
-from shopwatch.export import SHUTDOWN_S, BatchedSpans, Batcher, LogOutlet, log_batcher, span_batcher
+from shopwatch import access_log, catalogue, otlp
+from shopwatch.access_log import AccessLog, write_lines
+from shopwatch.export import SHUTDOWN_S, Batcher, EncodedLogs, EncodedSpans, LogSink, SpanSink
 from shopwatch.guard import Guard
-from shopwatch.metrics import Instruments
-from shopwatch.settings import Settings
+from shopwatch.logs import LogPipe
+from shopwatch.settings import CONSOLE, LOGS, TRACES, Export, Settings
+from shopwatch.spans import LightSpan
+from shopwatch.telemetry import Telemetry
+from shopwatch.tracer import LightTracerProvider
 from shopwatch.version import __version__
+
+LINES: Final = Export(
+    enabled=True, protocol="", endpoint="", queue=16_384, batch=2_048, delay_s=0.25, timeout_s=1.0
+)
+"""How access lines leave the process: at most a quarter of a second after their request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporters:
     """What spans and log records end in; None for a signal that is not exported."""
 
-    spans: SpanExporter | None
-    logs: LogRecordExporter | None
+    spans: SpanSink | None
+    logs: LogSink | None
 
 
 class Ending:
     """Sends what waits, and lets go.
 
     Args:
-        batchers: of the signals that are exported.
-        exporters: what they end in.
-        guard: takes what exporters raise.
+        batchers: of what leaves the process.
+        sinks: what they end in.
+        guard: takes what sinks raise.
     """
 
     def __init__(
-        self,
-        batchers: tuple[Batcher[Any], ...],
-        exporters: tuple[SpanExporter | LogRecordExporter, ...],
-        guard: Guard,
+        self, batchers: tuple[Batcher[Any], ...], sinks: tuple[SpanSink | LogSink, ...], guard: Guard
     ) -> None:
         self._batchers = batchers
-        self._exporters = exporters
+        self._sinks = sinks
         self._guard = guard
         self._hopeless = False
 
@@ -69,110 +72,92 @@ class Ending:
         for batcher in self._batchers:
             batcher.begin_close()
         closed = [batcher.end_close(deadline) for batcher in self._batchers]
-        for exporter in self._exporters if any(closed) else ():
+        for sink in self._sinks if any(closed) else ():
             with self._guard.over("closing an exporter"):
-                exporter.shutdown()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """Where spans begin and log records enter, and how both end."""
-
-    tracer: trace.Tracer | None
-    outlet: LogOutlet | None
-    ending: Ending
-
-
-class OwnTracerProvider(TracerProvider):
-    """Tells a provider that the library made from one that the host made."""
+                sink.close()
 
 
 def exporters_of(settings: Settings) -> Exporters:
-    """OTLP exporters for the signals that are on."""
+    """What the settings say, for the signals that are on."""
     otlp.hush_exporters()
-    return Exporters(
-        spans=otlp.spans(settings.traces) if settings.traces.enabled else None,
-        logs=otlp.logs(settings.logs) if settings.logs.enabled else None,
-    )
+    resource = Resource(dict(settings.resource))
+    return Exporters(spans=_span_sink(settings), logs=_log_sink(settings, resource))
 
 
-def build(
-    settings: Settings, instruments: Instruments, guard: Guard, exporters: Exporters, *, globally: bool
-) -> Pipeline:
-    """Put the parts together.
+def _span_sink(settings: Settings) -> SpanSink | None:
+    if not settings.traces.enabled:
+        return None
+    if settings.traces.protocol == CONSOLE:
+        from shopwatch.sdk_export import console_spans  # noqa: PLC0415 - only if it is used
+
+        return console_spans()
+    return EncodedSpans(otlp.sender(settings.traces, TRACES))
+
+
+def _log_sink(settings: Settings, resource: Resource) -> LogSink | None:
+    if not settings.logs.enabled:
+        return None
+    if settings.logs.protocol == CONSOLE:
+        from shopwatch.sdk_export import console_logs  # noqa: PLC0415 - only if it is used
+
+        return console_logs(resource)
+    return EncodedLogs(otlp.sender(settings.logs, LOGS), resource)
+
+
+def connect(plain: Telemetry, exporters: Exporters, pipe: LogPipe, *, globally: bool) -> Telemetry:
+    """Telemetry that is exported, of one that is not.
 
     Args:
-        settings: of the service.
-        instruments: count what is dropped.
-        guard: takes what exporters raise.
+        plain: settings, instruments and guard.
         exporters: what the signals end in.
+        pipe: the handler of the root logger; its records go to the exporter of logs.
         globally: whether the tracer provider becomes the process' own if it has none yet. A host that has
             set one keeps it, with its own exporters, and the library's spans go there.
     """
-    resource = Resource(dict(settings.resource))
+    settings = plain.settings
     provider = _host_provider()
-    spans = logs = None
+    queue = partial(_queue, plain)
+    spans = records = lines = None
     if exporters.spans is not None and provider is None:
-        dropped = partial(instruments.dropped, "traces")
-        spans = span_batcher(exporters.spans, settings.traces, dropped=dropped, guard=guard)
-        provider = _own_provider(settings, resource, BatchedSpans(spans), globally=globally)
+        spans = queue(TRACES, exporters.spans.export, settings.traces)
+        provider = _own_provider(plain, spans.put, globally=globally)
     if exporters.logs is not None:
-        dropped = partial(instruments.dropped, "logs")
-        logs = log_batcher(exporters.logs, settings.logs, dropped=dropped, guard=guard)
-    return Pipeline(
+        records = queue(LOGS, exporters.logs.export, settings.logs)
+        pipe.outlet = records
+    if pipe.stream is not None and settings.access_log != access_log.NONE:
+        lines = queue("lines", partial(write_lines, pipe), LINES)
+    return replace(
+        plain,
         tracer=None if provider is None else provider.get_tracer(catalogue.SCOPE, __version__),
-        outlet=None if logs is None else LogOutlet(logs, resource),
+        access=AccessLog(settings.access_log, pipe=pipe, exported=records, written=lines, guard=plain.guard),
         ending=Ending(
-            tuple(batcher for batcher in (spans, logs) if batcher is not None),
-            tuple(known for known in (exporters.spans, exporters.logs) if known is not None),
-            guard,
+            tuple(batcher for batcher in (spans, records, lines) if batcher is not None),
+            tuple(sink for sink in (exporters.spans, exporters.logs) if sink is not None),
+            plain.guard,
         ),
     )
 
 
+def _queue(plain: Telemetry, signal: str, send: Callable[[Any], bool], settings: Export) -> Batcher[Any]:
+    dropped = partial(plain.instruments.dropped, signal)
+    return Batcher(send, settings, dropped=dropped, guard=plain.guard, name=f"shopwatch-{signal}")
+
+
 def _host_provider() -> trace.TracerProvider | None:
     provider = trace.get_tracer_provider()
-    return None if isinstance(provider, trace.ProxyTracerProvider | OwnTracerProvider) else provider
+    return None if isinstance(provider, trace.ProxyTracerProvider | LightTracerProvider) else provider
 
 
 def _own_provider(
-    settings: Settings, resource: Resource, processor: SpanProcessor, *, globally: bool
-) -> TracerProvider:
-    provider = tracer_provider(settings, resource)
-    provider.add_span_processor(processor)
+    plain: Telemetry, deliver: Callable[[LightSpan], None], *, globally: bool
+) -> LightTracerProvider:
+    provider = LightTracerProvider(
+        resource=Resource(dict(plain.settings.resource)),
+        sampler=plain.sampler,
+        limits=plain.settings.span_limits,
+        deliver=deliver,
+        redact=plain.redactor.text,
+    )
     if globally and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(provider)
     return provider
-
-
-def tracer_provider(settings: Settings, resource: Resource) -> TracerProvider:
-    """A provider that samples as the settings say and ends when the bootstrap says so.
-
-    The limits are OpenTelemetry's defaults, said outright: read from the environment, a wrong one raises.
-    """
-    limits = SpanLimits(
-        max_attributes=128,
-        max_events=128,
-        max_links=128,
-        max_span_attributes=128,
-        max_event_attributes=128,
-        max_link_attributes=128,
-        max_attribute_length=SpanLimits.UNSET,
-        max_span_attribute_length=SpanLimits.UNSET,
-    )
-    return OwnTracerProvider(
-        sampler=_sampler(settings), resource=resource, shutdown_on_exit=False, span_limits=limits
-    )
-
-
-def _sampler(settings: Settings) -> sampling.Sampler:
-    fixed: dict[str, sampling.Sampler] = {
-        "always_on": sampling.ALWAYS_ON,
-        "always_off": sampling.ALWAYS_OFF,
-        "parentbased_always_on": sampling.DEFAULT_ON,
-        "parentbased_always_off": sampling.DEFAULT_OFF,
-    }
-    if settings.sampler in fixed:
-        return fixed[settings.sampler]
-    ratio = sampling.TraceIdRatioBased(settings.sample_ratio)
-    return ratio if settings.sampler == "traceidratio" else sampling.ParentBased(ratio)

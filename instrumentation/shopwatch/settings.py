@@ -13,6 +13,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +31,11 @@ SAMPLERS: Final = (
 )
 HTTP_PROTOBUF: Final = "http/protobuf"
 GRPC: Final = "grpc"
+CONSOLE: Final = "console"
+TRACES: Final = "traces"
+LOGS: Final = "logs"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")
 DEFAULT_SERVICE: Final = "unknown_service"
 DEFAULT_MAX_SERIES: Final = 2_000
 _DEFAULT_ENDPOINTS: Final = {HTTP_PROTOBUF: "http://localhost:4318", GRPC: "http://localhost:4317"}
@@ -54,6 +60,21 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpanLimits:
+    """How much one span holds; ``value_length`` counts characters, None for no limit.
+
+    OpenTelemetry specification, general SDK configuration: attribute limits and span limits.
+    """
+
+    attributes: int = 128
+    events: int = 128
+    links: int = 128
+    event_attributes: int = 128
+    link_attributes: int = 128
+    value_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set; made by ``read``."""
 
@@ -68,7 +89,25 @@ class Settings:
     logs: Export
     sampler: str
     sample_ratio: float
+    max_traces_per_s: float | None
+    """How many traces a second a caller's sampled flag may have recorded; None for as many as it likes."""
+    keep_errors: bool
+    """Whether requests that fail are kept although their trace is not sampled."""
+    keep_slower_s: float | None
+    """From which duration requests are kept although their trace is not sampled; None for none."""
+    span_limits: SpanLimits
+    propagators: tuple[str, ...]
     max_series: int
+    metrics_port: int | None
+    metrics_address: str
+    metrics_token: str = field(repr=False)
+    multiproc_dir: str
+    access_log: str
+    log_level: str
+    log_repeats: int
+    """How many lines alike a minute may have before they are held back."""
+    redact: tuple[str, ...]
+    redact_fields: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -92,14 +131,42 @@ class _Reader:
 
     def number(self, name: str, default: float, *, low: float, high: float = 1e9) -> float:
         value = self.text(name)
-        try:
-            number = float(value) if value else default
-        except ValueError:
-            number = float("nan")
+        number = _number(value) if value else default
         if low <= number <= high:
             return number
         self.wrong(name, value, f"a number from {low:g} to {high:g}", f"{default:g}")
         return default
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, ("true", "false"), "false") == "true"
+
+    def count(self, name: str, default: int) -> int:
+        return int(self.number(name, default, low=0))
+
+    def optional(self, name: str, *, low: float, high: float = 1e9) -> float | None:
+        value = self.text(name)
+        if not value:
+            return None
+        number = _number(value)
+        if low <= number <= high:
+            return number
+        self.wrong(name, value, f"a number from {low:g} to {high:g}", "none")
+        return None
+
+    def names(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+        return found or default
+
+    def secret(self, name: str) -> str:
+        """The variable's value, or what the file says that ``<name>_FILE`` names."""
+        path = self.text(f"{name}_FILE")
+        if self.text(name) or not path:
+            return self.text(name)
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.wrong(f"{name}_FILE", path, f"a file that can be read ({type(error).__name__})", "none")
+            return ""
 
     def endpoint(self, name: str) -> str:
         value = self.text(name)
@@ -110,6 +177,13 @@ class _Reader:
 
     def wrong(self, name: str, value: str, expected: str, default: str) -> None:
         self.problems.append(f"{name}={value!r} is not usable: expected {expected}; using {default}")
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float("nan")
 
 
 def _is_url(value: str) -> bool:
@@ -166,8 +240,45 @@ def read(
         logs=_export(reader, "LOGS", limits="OTEL_BLRP", delay_ms=1_000, disabled=disabled),
         sampler=reader.choice("OTEL_TRACES_SAMPLER", SAMPLERS, "parentbased_always_on"),
         sample_ratio=reader.number("OTEL_TRACES_SAMPLER_ARG", 1.0, low=0, high=1),
+        max_traces_per_s=reader.optional("SHOPWATCH_MAX_TRACES_PER_SECOND", low=0.001),
+        keep_errors=reader.flag("SHOPWATCH_KEEP_ERRORS"),
+        keep_slower_s=_seconds(reader.optional("SHOPWATCH_KEEP_SLOWER_MS", low=1)),
+        span_limits=_span_limits(reader),
+        propagators=reader.names("OTEL_PROPAGATORS", DEFAULT_PROPAGATORS),
         max_series=int(reader.number("SHOPWATCH_MAX_SERIES", DEFAULT_MAX_SERIES, low=1)),
+        metrics_port=_port(reader.optional("SHOPWATCH_METRICS_PORT", low=1, high=65_535)),
+        metrics_address=reader.text("SHOPWATCH_METRICS_ADDRESS") or "127.0.0.1",
+        metrics_token=reader.secret("SHOPWATCH_METRICS_TOKEN"),
+        multiproc_dir=reader.text("SHOPWATCH_MULTIPROC_DIR") or reader.text("PROMETHEUS_MULTIPROC_DIR"),
+        access_log=reader.choice("SHOPWATCH_ACCESS_LOG", ("all", "errors", "none"), "all"),
+        log_level=reader.choice("SHOPWATCH_LOG_LEVEL", LOG_LEVELS, "info").upper(),
+        log_repeats=int(reader.number("SHOPWATCH_LOG_REPEATS", 600, low=1)),
+        redact=tuple(line for line in reader.text("SHOPWATCH_REDACT").splitlines() if line.strip()),
+        redact_fields=reader.names("SHOPWATCH_REDACT_FIELDS", ()),
         problems=tuple(reader.problems),
+    )
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1_000
+
+
+def _port(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _span_limits(reader: _Reader) -> SpanLimits:
+    shared = reader.count("OTEL_ATTRIBUTE_COUNT_LIMIT", 128)
+    longest = reader.optional("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", low=0)
+    length = reader.optional("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", low=0)
+    chosen = longest if length is None else length
+    return SpanLimits(
+        attributes=reader.count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", shared),
+        events=reader.count("OTEL_SPAN_EVENT_COUNT_LIMIT", 128),
+        links=reader.count("OTEL_SPAN_LINK_COUNT_LIMIT", 128),
+        event_attributes=reader.count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", shared),
+        link_attributes=reader.count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", shared),
+        value_length=None if chosen is None else int(chosen),
     )
 
 
@@ -194,14 +305,14 @@ def _resource_attributes(reader: _Reader) -> dict[str, str]:
 
 
 def _export(reader: _Reader, signal: str, *, limits: str, delay_ms: int, disabled: bool) -> Export:
-    exporter = reader.choice(f"OTEL_{signal}_EXPORTER", ("otlp", "none"), "otlp")
+    exporter = reader.choice(f"OTEL_{signal}_EXPORTER", ("otlp", CONSOLE, "none"), "otlp")
     protocol = _protocol(reader, signal)
     queue = int(reader.number(f"{limits}_MAX_QUEUE_SIZE", 2_048, low=1))
     batch = int(reader.number(f"{limits}_MAX_EXPORT_BATCH_SIZE", 512, low=1))
     timeout_s = reader.number("OTEL_EXPORTER_OTLP_TIMEOUT", 10, low=0.001)
     return Export(
-        enabled=exporter == "otlp" and not disabled,
-        protocol=protocol,
+        enabled=exporter != "none" and not disabled,
+        protocol=CONSOLE if exporter == CONSOLE else protocol,
         endpoint=_endpoint(reader, signal, protocol),
         queue=queue,
         batch=min(batch, queue),

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from opentelemetry import trace
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from shopwatch import catalogue, settings
+from shopwatch import catalogue, propagation, redaction, sampling, settings
+from shopwatch.access_log import AccessLog
 from shopwatch.guard import Guard
+from shopwatch.log_repeats import Repeats
+from shopwatch.logs import LogPipe
 from shopwatch.metrics import Instruments
+from shopwatch.redaction import Redactor
+from shopwatch.sampling import Sampler
 from shopwatch.settings import Settings
+from shopwatch.spans import LightSpan, Origin
+from shopwatch.tracer import LightTracer
 from shopwatch.version import __version__
 
 
@@ -50,6 +60,38 @@ class Telemetry:
     guard: Guard
     tracer: trace.Tracer | None
     ending: Ending
+    access: AccessLog
+    sampler: Sampler
+    propagator: TextMapPropagator
+    redactor: Redactor
+    problems: tuple[str, ...] = ()
+    """What was wrong with the propagators and the rules of redaction."""
+
+    def pipe(self, stream: TextIO | None) -> LogPipe:
+        """The handler of the root logger, whose lines go to a stream if there is one."""
+        held_back = self.instruments.bound(catalogue.LOGS_HELD_BACK)
+        return LogPipe(
+            resource=self.settings.resource,
+            outlet=None,
+            stream=stream,
+            guard=self.guard,
+            redactor=self.redactor,
+            repeats=Repeats(self.settings.log_repeats, lambda severity: held_back.series((severity,)).inc()),
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """What the request spans of this telemetry have in common."""
+        if isinstance(self.tracer, LightTracer):
+            return self.tracer.origin
+        resource = Resource(dict(self.settings.resource))
+        scope = InstrumentationScope(catalogue.SCOPE, __version__)
+        return Origin(scope, resource, self.settings.span_limits, _deliver_nowhere, self.redactor.text)
+
+
+def _deliver_nowhere(span: LightSpan) -> None:
+    """For requests whose span is made elsewhere, or not at all."""
+    del span
 
 
 _current: Telemetry | None = None
@@ -80,10 +122,18 @@ def plain(of: Settings, registry: CollectorRegistry | None = None) -> Telemetry:
         track=of.track,
         max_series=of.max_series,
     )
+    guard = Guard(instruments.fault)
+    propagator, unknown = propagation.propagator(of.propagators)
+    redactor, broken = redaction.redactor(of.redact, of.redact_fields)
     return Telemetry(
         settings=of,
         instruments=instruments,
-        guard=Guard(instruments.fault),
+        guard=guard,
         tracer=trace.get_tracer(catalogue.SCOPE, __version__),
         ending=NothingExported(),
+        access=AccessLog(of.access_log, guard=guard),
+        sampler=sampling.sampler(of),
+        propagator=propagator,
+        redactor=redactor,
+        problems=(*unknown, *broken),
     )

@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
@@ -27,6 +28,7 @@ from shopwatch.bootstrap import install
 from shopwatch.catalogue import Kind, Metric
 from shopwatch.health import Check
 from shopwatch.logs import LogPipe
+from shopwatch.sdk_export import SdkLogs, SdkSpans
 from shopwatch.telemetry import Telemetry
 
 App = TypeVar("App")
@@ -92,11 +94,11 @@ def watch(
     plain = telemetry.plain(ours, registry)
     spans, logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     exporters = pipeline.Exporters(
-        spans=spans if ours.traces.enabled else None, logs=logs if ours.logs.enabled else None
+        spans=SdkSpans(spans) if ours.traces.enabled else None,
+        logs=SdkLogs(logs, Resource(dict(ours.resource))) if ours.logs.enabled else None,
     )
-    built = pipeline.build(ours, plain.instruments, plain.guard, exporters, globally=False)
-    made = replace(plain, tracer=built.tracer, ending=built.ending)
-    pipe = LogPipe(resource=ours.resource, outlet=built.outlet, stream=None, guard=made.guard)
+    pipe = plain.pipe(stream=None)
+    made = pipeline.connect(plain, exporters, pipe, globally=False)
     with _current(made), _logging(pipe):
         yield Watched(
             app=install(app, made, readiness or {}),

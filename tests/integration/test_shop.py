@@ -139,16 +139,9 @@ def test_every_series_names_its_service(shop: Shop) -> None:
             assert service.metric(metric, service_name="unknown_service") == 0
 
 
-def test_one_trace_goes_through_every_service_and_the_queue(shop: Shop, customer: httpx.Client) -> None:
-    order_id = order(customer).json()["order_id"]
-    assert pay(customer, order_id).status_code == 200
-    confirmed = f"order {order_id} is confirmed"
-    wait_until(lambda: shop.orders.traces(confirmed), within_s=10, what=confirmed)
-    [placing] = shop.orders.traces(confirmed)
-    assert placing in shop.gateway.traces("POST /orders 201")
-    assert placing in shop.orders.traces("POST /orders 201")
-    assert placing in shop.catalogue.traces("GET /products/{name} 200")
-    [paying] = (
+def paying_traces(shop: Shop, order_id: str) -> set[str]:
+    """Traces that the gateway, orders and payments have written lines of; lines come a little later."""
+    return (
         shop.payments.traces("POST /payments 200")
         & shop.gateway.traces("POST /orders/{order_id}/payment 200")
         & {
@@ -157,6 +150,19 @@ def test_one_trace_goes_through_every_service_and_the_queue(shop: Shop, customer
             if order_id in line["attributes"].get("url.path", "")
         }
     )
+
+
+def test_one_trace_goes_through_every_service_and_the_queue(shop: Shop, customer: httpx.Client) -> None:
+    order_id = order(customer).json()["order_id"]
+    assert pay(customer, order_id).status_code == 200
+    confirmed = f"order {order_id} is confirmed"
+    wait_until(lambda: shop.orders.traces(confirmed), within_s=10, what=confirmed)
+    [placing] = shop.orders.traces(confirmed)
+    wait_until(lambda: placing in shop.gateway.traces("POST /orders 201"), within_s=5, what="its line")
+    assert placing in shop.orders.traces("POST /orders 201")
+    assert placing in shop.catalogue.traces("GET /products/{name} 200")
+    wait_until(lambda: paying_traces(shop, order_id), within_s=5, what="the lines of the payment")
+    [paying] = paying_traces(shop, order_id)
     assert paying != placing
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shopwatch.catalogue.attributes import (
+    SEVERITY,
     SIGNAL,
 )
 from shopwatch.catalogue.model import Kind, Metric
@@ -28,9 +29,17 @@ SERIES_FOLDED: Final = Metric(
     unit="{observation}",
     description="Observations folded into the overflow series because a metric had too many series.",
 )
+LOGS_HELD_BACK: Final = Metric(
+    name="shopwatch.telemetry.logs_held_back",
+    kind=Kind.COUNTER,
+    unit="{record}",
+    description="Log records held back because lines like them were repeated too often (by severity).",
+    attributes=(SEVERITY,),
+)
 
 TELEMETRY_METRICS: Final = (
     TELEMETRY_DROPPED,
     TELEMETRY_ERRORS,
     SERIES_FOLDED,
+    LOGS_HELD_BACK,
 )

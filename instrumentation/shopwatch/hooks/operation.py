@@ -53,8 +53,10 @@ class Operation:
             values = tuple(self.attributes.get(name, "") for name in self._metric.attributes)
             series = self._now.instruments.bound(self._metric).series(values)
             span = self.span.get_span_context()
-            ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-            series.observe(seconds, ids if self.span.is_recording() and span.trace_flags.sampled else None)
+            if self.span.is_recording() and span.trace_flags.sampled:
+                series.observe(seconds, span.trace_id, span.span_id)
+            else:
+                series.observe(seconds)
             self.span.set_attributes(self.attributes)
             self.span.end()
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from time import perf_counter_ns
 from typing import Any, Final
 
+from opentelemetry.trace import SpanKind
+
 from shopwatch import catalogue
+from shopwatch.caller import Caller, Callers
 from shopwatch.exposition import expose
 from shopwatch.health import ReadinessProbe
-from shopwatch.middleware.record import Recorder, RequestRecord
-from shopwatch.middleware.route import template
+from shopwatch.middleware.record import Recorder
+from shopwatch.middleware.route import Templates
+from shopwatch.spans import RequestSpan
 from shopwatch.telemetry import Telemetry
-from shopwatch.tracing import caller, error_type
+from shopwatch.tracing import error_type
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,7 +26,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_MARK: Final = "shopwatch.record"  # in the scope of a request that is measured already
+_MARK: Final = "shopwatch.measured"  # in the scope of a request that is measured already
 _DISCONNECT_CHECK_NS: Final = 100_000_000
 """From this age on, a request is asked at its end whether its client is still there."""
 
@@ -37,6 +42,7 @@ class ASGIMiddleware:
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry, readiness: ReadinessProbe) -> None:
         self.app = app
+        self._templates = Templates()
         self._recorder = Recorder(telemetry)
         self._registry = telemetry.instruments.registry
         self._readiness = readiness
@@ -52,24 +58,24 @@ class ASGIMiddleware:
         if scope["type"] != "http" or _MARK in scope:
             await self.app(scope, receive, self._flushing(send) if scope["type"] == "lifespan" else send)
             return
+        path = scope["path"]
         root_path = scope.get("root_path", "")
-        endpoint = self._endpoints.get(scope["path"].removeprefix(root_path))
+        endpoint = self._endpoints.get(path.removeprefix(root_path) if root_path else path)
         if endpoint is not None and scope["method"] in ("GET", "HEAD"):
             await endpoint(scope, send)
             return
-        scheme = "https" if scope.get("scheme") == "https" else "http"
-        record = self._recorder.begin(scope["method"], scheme, scope["path"], caller(scope["headers"]))
-        scope[_MARK] = record
-        exchange = _Exchange(self._recorder, record, scope, root_path, receive, send)
+        scope[_MARK] = True
+        request = ASGIRequest(self._recorder, self._templates, scope, root_path, receive, send)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(scope, request.receive, request.send)
         except BaseException as error:
-            exchange.raised(error)
+            request.raised(error)
             raise
         else:
-            exchange.returned()
+            if request.outcome is None:
+                request.returned()
         finally:
-            self._recorder.release(record)
+            self._recorder.release(request)
 
     def _flushing(self, send: Send) -> Send:
         """Export what waits before the server hears that the application is down.
@@ -85,9 +91,10 @@ class ASGIMiddleware:
         return flush_first
 
     async def _metrics(self, scope: Scope, send: Send) -> None:
-        accept = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"accept")
-        body, content_type = await asyncio.to_thread(expose, self._registry, accept)
-        await _respond(scope, send, 200, content_type, body)
+        accept, encoding = _header(scope, b"accept"), _header(scope, b"accept-encoding")
+        made = await asyncio.to_thread(expose, self._registry, accept, encoding)
+        more = [(b"content-encoding", made.encoding.encode())] if made.encoding else []
+        await _respond(scope, send, 200, made.content_type, made.body, *more)
 
     async def _healthz(self, scope: Scope, send: Send) -> None:
         await _respond(scope, send, 200, "application/json", b'{"status":"ok"}')
@@ -98,52 +105,63 @@ class ASGIMiddleware:
         await _respond(scope, send, 200 if said.ready else 503, "application/json", json.dumps(body).encode())
 
 
-class _Exchange:
-    """Follows one request's messages to learn how it ended."""
+class ASGIRequest(RequestSpan):
+    """One request: its span, and what its messages tell of how it ended."""
 
-    __slots__ = (
-        "_disconnected",
-        "_receive",
-        "_record",
-        "_recorder",
-        "_root_path",
-        "_scope",
-        "_send",
-        "_status",
-    )
+    _answer: int | None = None
+    _disconnected = False
 
     def __init__(
         self,
         recorder: Recorder,
-        record: RequestRecord,
+        templates: Templates,
         scope: Scope,
         root_path: str,
         receive: Receive,
         send: Send,
     ) -> None:
+        self.origin = recorder.origin
+        self.span_kind = SpanKind.SERVER
+        self.trace_id = self.span_id = self.flags = 0
+        self.path = scope["path"]
+        self.scheme = "https" if scope.get("scheme") == "https" else "http"
         self._recorder = recorder
-        self._record = record
+        self._templates = templates
         self._scope = scope
         self._root_path = root_path
         self._receive = receive
         self._send = send
-        self._status: int | None = None
-        self._disconnected = False
+        self.clock = perf_counter_ns()
+        recorder.begin(self, scope["method"])
+
+    @property
+    def route(self) -> str:
+        """The template of the route that took it; empty as long as none has."""
+        outcome = self.outcome
+        return self._templates.of(self._scope, self._root_path) if outcome is None else outcome.route
+
+    def caller(self, callers: Callers) -> Caller | None:
+        """Who called, as its headers say."""
+        return callers.of_asgi(self._scope["headers"])
 
     async def receive(self) -> Message:
+        """What the application calls for the next message."""
         message = await self._receive()
-        if message["type"] == "http.disconnect" and not self._record.elapsed:
+        if message["type"] == "http.disconnect" and not self.elapsed:
             self._disconnected = True
         return message
 
     async def send(self, message: Message) -> None:
+        """What the application calls to answer."""
         kind = message["type"]
+        last = False
         if kind == "http.response.start":
-            self._status = message["status"]
-        last = (
-            kind == "http.response.body" and not message.get("more_body", False)
-        ) or kind == "http.response.pathsend"
-        if last and not self._disconnected:
+            self._answer = message["status"]
+        elif kind == "http.response.body":
+            last = not message.get("more_body", False)
+        elif kind == "http.response.pathsend":
+            last = True
+        if last and not self._disconnected and self.age() > _DISCONNECT_CHECK_NS:
             self._disconnected = self._client_left()
         try:
             await self._send(message)
@@ -155,8 +173,6 @@ class _Exchange:
 
     def _client_left(self) -> bool:
         """Ask the server once, without waiting, if the request took long enough for someone to give up."""
-        if self._record.age() < _DISCONNECT_CHECK_NS:
-            return False
         # A body that nobody read comes before the disconnect: two messages for most servers.
         return any(_poll(self._receive) == "http.disconnect" for _ in range(3))
 
@@ -165,40 +181,39 @@ class _Exchange:
 
         A server error is recorded only when the application returns, since its exception comes later.
         """
-        self._record.stop()
-        if self._status is None or self._status < 500 or self._disconnected:
+        self.stop()
+        if self._answer is None or self._answer < 500 or self._disconnected:
             self._end(catalogue.CLIENT_DISCONNECT if self._disconnected else "")
 
     def returned(self) -> None:
         """The application came back."""
-        if self._record.done:
+        if self.outcome is not None:
             return
         if self._disconnected:
             self._end(catalogue.CLIENT_DISCONNECT)
-        elif self._record.elapsed:
-            self._end(str(self._status))
+        elif self.elapsed:
+            self._end(str(self._answer))
         else:
-            self._status = 500 if self._status is None else self._status  # the server answers in its place
+            self._answer = 500 if self._answer is None else self._answer  # the server answers in its place
             self._end(catalogue.INCOMPLETE_RESPONSE)
 
     def raised(self, error: BaseException) -> None:
         """The application raised."""
-        if self._record.done:
+        if self.outcome is not None:
             if isinstance(error, Exception) and not self._disconnected:
-                self._recorder.background_failed(self._record, error)
+                self._recorder.background_failed(self, error)
             return
         if self._disconnected:
             self._end(catalogue.CLIENT_DISCONNECT)
             return
-        if self._status is None and isinstance(error, Exception):
-            self._status = 500  # the server answers in its place
+        if self._answer is None and isinstance(error, Exception):
+            self._answer = 500  # the server answers in its place
         self._end(error_type(error), error)
 
     def _end(self, failure: str, error: BaseException | None = None) -> None:
-        if failure == catalogue.CLIENT_DISCONNECT and self._status is not None and self._status >= 500:
-            self._status = None  # what a framework answers to nobody, because nobody is there
-        route = template(self._scope, self._root_path)
-        self._recorder.end(self._record, route=route, status=self._status, failure=failure, error=error)
+        if failure == catalogue.CLIENT_DISCONNECT and self._answer is not None and self._answer >= 500:
+            self._answer = None  # what a framework answers to nobody, because nobody is there
+        self._recorder.end(self, self._answer, failure, error)
 
 
 def _poll(receive: Receive) -> str:
@@ -216,8 +231,15 @@ def _poll(receive: Receive) -> str:
     return ""
 
 
-async def _respond(scope: Scope, send: Send, status: int, content_type: str, body: bytes) -> None:
+def _header(scope: Scope, wanted: bytes) -> str:
+    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)
+
+
+async def _respond(
+    scope: Scope, send: Send, status: int, content_type: str, body: bytes, *more: tuple[bytes, bytes]
+) -> None:
     headers = [
+        *more,
         (b"content-type", content_type.encode("latin-1")),
         (b"content-length", str(len(body)).encode("latin-1")),
         (b"cache-control", b"no-store"),

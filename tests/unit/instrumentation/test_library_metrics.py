@@ -26,7 +26,7 @@ def test_every_service_metric_is_exposed_under_the_catalogues_names() -> None:
     for metric in catalogue.SERVICE_METRICS:
         made.bound(metric).series(("x",) * len(metric.attributes))
     made.describe_target({"service.name": "orders"})
-    families = list(parse_text(expose(registry, "")[0].decode()))
+    families = list(parse_text(expose(registry, "").body.decode()))
     emitted = {sample.name for family in families for sample in family.samples}
     wanted = {name for metric in catalogue.SERVICE_METRICS for name in metric.series_names}
     assert emitted == wanted | {"target_info"}
@@ -88,7 +88,8 @@ def test_a_name_that_the_host_took_is_said_and_does_not_fail(caplog: Any) -> Non
 def test_hostile_label_values_never_break_a_scrape(accept: Any, value: Any) -> None:
     registry = CollectorRegistry()
     instruments(registry).bound(catalogue.ORDERS).series((value,)).inc()
-    body, content_type = expose(registry, accept)
+    made = expose(registry, accept)
+    body, content_type = made.body, made.content_type
     parse = parse_openmetrics if "openmetrics" in content_type else parse_text
     found = [
         sample.labels["shopwatch_outcome"]

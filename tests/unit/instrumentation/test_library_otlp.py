@@ -4,23 +4,22 @@ import pytest
 
 from library_server import dead_address
 from shopwatch import otlp, settings
-from shopwatch.otlp_http import HttpLogs, HttpSpans, post
+from shopwatch.otlp_http import sender as http_sender
 
 
-@pytest.mark.parametrize("make", [HttpSpans, HttpLogs])
-def test_the_locked_opentelemetry_sends_bytes_that_are_encoded_already(
-    make: type[HttpSpans | HttpLogs],
-) -> None:
-    exporter = make(endpoint=dead_address())
-    assert post(exporter) is not None
-    exporter.shutdown()
+@pytest.mark.parametrize("signal", [settings.TRACES, settings.LOGS])
+def test_the_locked_opentelemetry_sends_bytes_that_are_encoded_already(signal: str) -> None:
+    ours = settings.read({"OTEL_EXPORTER_OTLP_ENDPOINT": dead_address()})
+    made = http_sender(ours.traces, signal)
+    made.close()
 
 
-def test_grpc_is_opentelemetrys_own() -> None:
+@pytest.mark.parametrize("protocol", [settings.GRPC, settings.HTTP_PROTOBUF])
+def test_nothing_is_connected_before_the_first_batch(protocol: str) -> None:
     ours = settings.read(
-        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": dead_address()}
+        {
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://no.such.host.invalid",
+        }
     )
-    exporters = otlp.spans(ours.traces), otlp.logs(ours.logs)
-    assert [type(exporter).__module__.split(".")[4] for exporter in exporters] == ["grpc", "grpc"]
-    for exporter in exporters:
-        exporter.shutdown()
+    otlp.sender(ours.traces, settings.TRACES).close()

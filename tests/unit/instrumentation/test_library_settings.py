@@ -92,7 +92,7 @@ def test_signals_can_be_turned_off(environ: Any, traces: Any, logs: Any) -> None
         pytest.param("SHOPWATCH_MAX_SERIES", "0", "a number", id="too-low"),
         pytest.param("SHOPWATCH_MAX_SERIES", "nan", "a number", id="nan"),
         pytest.param("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "a number", id="negative-queue"),
-        pytest.param("OTEL_TRACES_EXPORTER", "zipkin", "otlp, none", id="exporter"),
+        pytest.param("OTEL_TRACES_EXPORTER", "zipkin", "otlp, console, none", id="exporter"),
         pytest.param("OTEL_TRACES_SAMPLER", "sometimes", "parentbased_always_on", id="sampler"),
         pytest.param("OTEL_TRACES_SAMPLER_ARG", "1.5", "from 0 to 1", id="ratio"),
         pytest.param("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "http/protobuf, grpc", id="protocol"),
