@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -23,8 +24,25 @@ class Hostile:
         self._behaviour = behaviour
         self.requests: list[bytes] = []
         self.port = 0
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(asyncio.create_task(self.handle(reader, writer)))
+
+    async def end(self) -> None:
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(
             (
@@ -35,23 +53,20 @@ class Hostile:
             0,
         )
         self.requests.append(head + await reader.readexactly(length))
-        try:
+        with contextlib.suppress(ConnectionError):  # the source hung up first, as it may
             await self._behaviour(writer)
-        except ConnectionError:  # the source hung up first, as it may
-            pass
-        finally:
-            writer.close()
 
 
 @asynccontextmanager
 async def hostile(behaviour: Behaviour) -> AsyncIterator[Hostile]:
     box = Hostile(behaviour)
-    server = await asyncio.start_server(box.handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(box.accept, "127.0.0.1", 0)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box
     finally:
         server.close()
+        await box.end()
 
 
 @asynccontextmanager
