@@ -1,10 +1,10 @@
 """CPU time that each way of watching a service adds to a request, in microseconds.
 
-One Starlette application, called in process over ASGI, so that no network and no server is measured.
-Every way gets the same requests (ten headers, a sampled ``traceparent``), in interleaved rounds; a figure
-is the median over the rounds of ``time.process_time``, all threads included, less the bare application's.
-Spans and log records are encoded as OTLP, each library's by what it encodes with when it sends over HTTP,
-and then thrown away; log lines go to the null device.
+A Starlette and a Flask application, called in process over ASGI and WSGI, so that no network and no server
+is measured. Every way gets the same requests (ten headers, a sampled ``traceparent``), in interleaved
+rounds; a figure is the median over the rounds of ``time.process_time``, all threads included, less the bare
+application's. Spans and log records are encoded as OTLP, each library's by what it encodes with when it
+sends over HTTP, and then thrown away; log lines go to the null device.
 
 Run it: ``python benchmarks/middleware_cpu.py [--requests N] [--rounds N]``.
 """
@@ -13,33 +13,37 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import logging
 import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from flask import Flask
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
+from prometheus_flask_exporter import PrometheusMetrics
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from shopwatch import catalogue, pipeline, settings, telemetry, wire
+from shopwatch import catalogue, pipeline, settings, telemetry
 from shopwatch.bootstrap import install
-from shopwatch.logs import LogPipe
+from shopwatch.export import EncodedLogs, EncodedSpans
 
 ASGIApp = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
@@ -57,49 +61,43 @@ _HEADERS = [
 ]
 
 
-class EncodedSpans(SpanExporter):
-    """Encodes spans as OTLP and throws them away."""
-
-    def __init__(self, encode: Callable[[Sequence[ReadableSpan]], bytes]) -> None:
-        self._encode = encode
+class Encoded(SpanExporter):
+    """Encodes spans as OpenTelemetry does, and throws them away."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode."""
-        self._encode(spans)
+        encode_spans(spans).SerializeToString()
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         """Nothing to close."""
 
 
-class EncodedLogs(LogRecordExporter):
-    """Encodes log records as OTLP and throws them away."""
+class Nowhere:
+    """Throws away what is encoded."""
 
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Encode."""
-        wire.encode_logs(batch)
-        return LogRecordExportResult.SUCCESS
+    def send(self, payload: bytes) -> bool:
+        """Throw it away."""
+        return bool(payload)
 
-    def shutdown(self) -> None:
+    def close(self) -> None:
         """Nothing to close."""
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing waits here."""
-        return timeout_millis >= 0
-
-
-def _opentelemetrys_own(spans: Sequence[ReadableSpan]) -> bytes:
-    return encode_spans(spans).SerializeToString()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way of watching a service; ``flush`` sends what waits, so that its encoding is counted."""
+    """One way of watching a service.
+
+    ``flush`` sends what waits, so that its encoding is counted; ``handlers`` are the root logger's.
+    """
 
     name: str
-    app: ASGIApp
+    app: Any
     flush: Callable[[], object] = bool
-    access_log: int = logging.CRITICAL
+    handlers: tuple[logging.Handler, ...] = ()
+    peer: str = ""
+    """The way that it is compared with."""
+    wsgi: bool = False
 
 
 async def _order(request: Request) -> PlainTextResponse:
@@ -110,20 +108,37 @@ def _bare() -> Starlette:
     return Starlette(routes=[Route("/orders/{order_id}", _order)])
 
 
-def _shopwatch(name: str, *, full: bool) -> Way:
-    ours = settings.read({"OTEL_BSP_MAX_QUEUE_SIZE": "100000", "OTEL_BLRP_MAX_QUEUE_SIZE": "100000"})
+def _flask() -> Flask:
+    app = Flask("orders")
+
+    @app.get("/orders/<order_id>")
+    def order(order_id: str) -> str:
+        return order_id
+
+    return app
+
+
+def _null() -> Any:  # noqa: ANN401 - a text file
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open until the process ends
+
+
+def _shopwatch(name: str, app: Any, peer: str, *, traces: bool, full: bool, **environ: str) -> Way:  # noqa: ANN401 - as above
+    limits = {"OTEL_BSP_MAX_QUEUE_SIZE": "100000", "OTEL_BLRP_MAX_QUEUE_SIZE": "100000"}
+    lines = {"SHOPWATCH_ACCESS_LOG": "all" if full else "none"}
+    ours = settings.read({**limits, **lines, **environ}, service="orders")
     plain = telemetry.plain(ours, CollectorRegistry())
+    pipe = plain.pipe(_null() if full else None)
+    resource = Resource(dict(ours.resource))
     exporters = pipeline.Exporters(
-        spans=EncodedSpans(wire.encode_spans) if full else None, logs=EncodedLogs() if full else None
+        spans=EncodedSpans(Nowhere()) if traces else None,
+        logs=EncodedLogs(Nowhere(), resource) if full else None,
     )
-    built = pipeline.build(ours, plain.instruments, plain.guard, exporters, globally=False)
-    made = replace(plain, tracer=built.tracer, ending=built.ending)
-    if full:
-        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open until the process ends
-        pipe = LogPipe(resource=ours.resource, outlet=built.outlet, stream=stream, guard=made.guard)
-        logging.getLogger(catalogue.ACCESS_LOGGER).addHandler(pipe)
-    level = logging.INFO if full else logging.CRITICAL
-    return Way(name=name, app=install(_bare(), made), flush=made.ending.flush, access_log=level)
+    made = pipeline.connect(plain, exporters, pipe, globally=False)
+    handlers = (pipe,) if full else ()
+    wsgi = isinstance(app, Flask)
+    return Way(
+        name=name, app=install(app, made), flush=made.ending.flush, handlers=handlers, peer=peer, wsgi=wsgi
+    )
 
 
 def _instrumentator(app: Starlette) -> Starlette:
@@ -139,8 +154,7 @@ class JsonLine:
         self._logger = logging.getLogger("benchmark.access")
         self._logger.propagate = False
         self._logger.setLevel(logging.INFO)
-        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open until the process ends
-        self._logger.addHandler(logging.StreamHandler(stream))
+        self._logger.addHandler(logging.StreamHandler(_null()))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401
         """Serve and log one request."""
@@ -166,31 +180,140 @@ class JsonLine:
         self._logger.info(json.dumps(line))
 
 
-def _opentelemetry(name: str, *, tuned: bool, stack: bool) -> Way:
-    provider = TracerProvider(resource=Resource.create({"service.name": "orders"}), shutdown_on_exit=False)
-    processor = BatchSpanProcessor(EncodedSpans(_opentelemetrys_own), max_queue_size=100_000)
+def _provider(sampler: sampling.Sampler | None = None) -> tuple[TracerProvider, BatchSpanProcessor]:
+    provider = TracerProvider(
+        sampler=sampler, resource=Resource.create({"service.name": "orders"}), shutdown_on_exit=False
+    )
+    processor = BatchSpanProcessor(Encoded(), max_queue_size=100_000)
     provider.add_span_processor(processor)
+    return provider, processor
+
+
+def _opentelemetry(name: str, *, tuned: bool = False, stack: bool = False, unsampled: bool = False) -> Way:
+    provider, processor = _provider(sampling.ALWAYS_OFF if unsampled else None)
     inner: Any = JsonLine(_instrumentator(_bare())) if stack else _bare()
     excluded: list[Any] | None = ["send", "receive"] if tuned else None
-    app = OpenTelemetryMiddleware(inner, tracer_provider=provider, exclude_spans=excluded)
+    meters = MeterProvider([InMemoryMetricReader()]) if unsampled else None
+    app = OpenTelemetryMiddleware(
+        inner, tracer_provider=provider, meter_provider=meters, exclude_spans=excluded
+    )
     return Way(name=name, app=app, flush=processor.force_flush)
 
 
-def ways() -> tuple[Way, ...]:
-    """Every way, the bare application first."""
+def _json_lines(app: Flask) -> None:
+    logger = logging.getLogger("benchmark.flask")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler(_null()))
+    inner = app.wsgi_app
+
+    def logged(environ: dict[str, Any], start_response: Any) -> Any:  # noqa: ANN401 - WSGI's own
+        started = time.perf_counter()
+        said: list[str] = []
+
+        def noting(status: str, *more: Any) -> Any:  # noqa: ANN401 - as above
+            said.append(status)
+            return start_response(status, *more)
+
+        body = inner(environ, noting)
+        span = trace.get_current_span().get_span_context()
+        line = {
+            "trace_id": f"{span.trace_id:032x}",
+            "span_id": f"{span.span_id:016x}",
+            "service": "orders",
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"],
+            "status": said[0],
+            "duration": time.perf_counter() - started,
+        }
+        logger.info(json.dumps(line))
+        return body
+
+    app.wsgi_app = logged  # type: ignore[method-assign]
+
+
+def _opentelemetry_flask(name: str, *, stack: bool = False, unsampled: bool = False) -> Way:
+    provider, processor = _provider(sampling.ALWAYS_OFF if unsampled else None)
+    app = _flask()
+    if stack:
+        PrometheusMetrics(app, registry=CollectorRegistry(), path=None)
+        _json_lines(app)
+    meters = MeterProvider([InMemoryMetricReader()]) if unsampled else None
+    FlaskInstrumentor().instrument_app(app, tracer_provider=provider, meter_provider=meters)
+    return Way(name=name, app=app, flush=processor.force_flush, wsgi=True)
+
+
+def _exporter_flask(name: str) -> Way:
+    app = _flask()
+    PrometheusMetrics(app, registry=CollectorRegistry(), path=None)
+    return Way(name=name, app=app, wsgi=True)
+
+
+OFF = {"OTEL_TRACES_SAMPLER": "always_off"}
+
+
+def asgi_ways() -> tuple[Way, ...]:
+    """Every way of watching Starlette, the bare application first."""
+    tuned = "the same, no send/receive spans"
     return (
         Way(name="bare Starlette", app=_bare()),
-        _shopwatch("shopwatch: metrics", full=False),
-        _shopwatch("shopwatch: metrics, trace, log line, OTLP", full=True),
-        Way(name="prometheus-fastapi-instrumentator: metrics", app=_instrumentator(_bare())),
-        _opentelemetry("OpenTelemetry ASGI: trace, OTLP", tuned=False, stack=False),
-        _opentelemetry("OpenTelemetry ASGI, no send/receive spans", tuned=True, stack=False),
-        _opentelemetry("OpenTelemetry + instrumentator + log line", tuned=False, stack=True),
-        _opentelemetry("the same, no send/receive spans", tuned=True, stack=True),
+        _instrumentator_way("prometheus-fastapi-instrumentator"),
+        _opentelemetry("OpenTelemetry ASGI, metrics, unsampled", unsampled=True),
+        _opentelemetry(tuned, tuned=True, stack=True),
+        _opentelemetry("OpenTelemetry + instrumentator + JSON line", stack=True),
+        _shopwatch(
+            "shopwatch: metrics", _bare(), "prometheus-fastapi-instrumentator", traces=False, full=False
+        ),
+        _shopwatch(
+            "shopwatch: metrics, unsampled trace",
+            _bare(),
+            "OpenTelemetry ASGI, metrics, unsampled",
+            traces=True,
+            full=False,
+            **OFF,
+        ),
+        _shopwatch("shopwatch: all three signals, OTLP", _bare(), tuned, traces=True, full=True),
+        _shopwatch(
+            "shopwatch: all three signals, OTLP (again)",
+            _bare(),
+            "OpenTelemetry + instrumentator + JSON line",
+            traces=True,
+            full=True,
+        ),
     )
 
 
-async def _requests(app: ASGIApp, count: int) -> None:
+def wsgi_ways() -> tuple[Way, ...]:
+    """Every way of watching Flask, the bare application first."""
+    return (
+        Way(name="bare Flask", app=_flask(), wsgi=True),
+        _exporter_flask("prometheus-flask-exporter"),
+        _opentelemetry_flask("OpenTelemetry Flask, metrics, unsampled", unsampled=True),
+        _opentelemetry_flask("OpenTelemetry Flask + exporter + JSON line", stack=True),
+        _shopwatch("shopwatch: metrics", _flask(), "prometheus-flask-exporter", traces=False, full=False),
+        _shopwatch(
+            "shopwatch: metrics, unsampled trace",
+            _flask(),
+            "OpenTelemetry Flask, metrics, unsampled",
+            traces=True,
+            full=False,
+            **OFF,
+        ),
+        _shopwatch(
+            "shopwatch: all three signals, OTLP",
+            _flask(),
+            "OpenTelemetry Flask + exporter + JSON line",
+            traces=True,
+            full=True,
+        ),
+    )
+
+
+def _instrumentator_way(name: str) -> Way:
+    return Way(name=name, app=_instrumentator(_bare()))
+
+
+async def _asgi_requests(app: ASGIApp, count: int) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -216,25 +339,69 @@ async def _requests(app: ASGIApp, count: int) -> None:
         await app(scope, receive, send)
 
 
+def _wsgi_requests(app: Flask, count: int) -> None:
+    headers = {"HTTP_" + name.decode().upper().replace("-", "_"): value.decode() for name, value in _HEADERS}
+
+    def start_response(status: str, *_: Any) -> Callable[[bytes], object]:  # noqa: ANN401 - WSGI's own
+        assert status == "200 OK"
+        return bool
+
+    for number in range(count):
+        environ: dict[str, Any] = {
+            **headers,
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": f"/orders/{number}",
+            "QUERY_STRING": "",
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "8000",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        body = app.wsgi_app(environ, start_response)
+        for _ in body:
+            pass
+        body.close()  # type: ignore[attr-defined]
+
+
 def _round(way: Way, count: int) -> float:
-    logging.getLogger(catalogue.ACCESS_LOGGER).setLevel(way.access_log)
+    logging.getLogger().handlers[:] = way.handlers
     started = time.process_time()
-    asyncio.run(_requests(way.app, count))
+    if way.wsgi:
+        _wsgi_requests(way.app, count)
+    else:
+        asyncio.run(_asgi_requests(way.app, count))
     way.flush()
     return (time.process_time() - started) / count * 1e6
 
 
-def measure(requests: int, rounds: int) -> list[tuple[str, float]]:
+def measure(every: Sequence[Way], requests: int, rounds: int) -> dict[str, float]:
     """Microseconds a request of every way, the medians over the rounds."""
-    logging.getLogger(catalogue.ACCESS_LOGGER).propagate = False
-    every = ways()
     for way in every:
         _round(way, requests // 4)  # warm up
     taken: dict[str, list[float]] = {way.name: [] for way in every}
     for _ in range(rounds):
         for way in every:
             taken[way.name].append(_round(way, requests))
-    return [(name, statistics.median(times)) for name, times in taken.items()]
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def show(every: Sequence[Way], requests: int, rounds: int) -> None:
+    """Measure and print one table: each way beside the one that it is compared with."""
+    measured = measure(every, requests, rounds)
+    bare = measured[every[0].name]
+    added = {name: taken - bare for name, taken in measured.items()}
+    print(f"\n{every[0].name}: {bare:.1f} us a request; what each adds:")
+    for way in every[1:]:
+        ratio = f"1/{added[way.peer] / added[way.name]:.1f} of {way.peer}" if way.peer else ""
+        print(f"  {way.name:46}{added[way.name]:8.1f} us   {ratio}")
 
 
 def main() -> None:
@@ -243,14 +410,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_000, help="requests a round")
     parser.add_argument("--rounds", type=int, default=9, help="rounds of every way")
     chosen = parser.parse_args()
-    measured = measure(chosen.requests, chosen.rounds)
-    bare = measured[0][1]
-    full = measured[2][1] - bare
-    print(f"CPU a request, medians of {chosen.rounds} rounds of {chosen.requests} requests\n")
-    print(f"{'':46}{'us':>8}{'added us':>10}{'of shopwatch, all':>19}")
-    for name, taken in measured:
-        ratio = f"{(taken - bare) / full:.2f} x" if taken != bare else ""
-        print(f"{name:46}{taken:8.1f}{taken - bare:10.1f}{ratio:>19}")
+    logging.getLogger(catalogue.ACCESS_LOGGER).setLevel(logging.INFO)
+    print(f"CPU a request, medians of {chosen.rounds} interleaved rounds of {chosen.requests} requests")
+    show(asgi_ways(), chosen.requests, chosen.rounds)
+    show(wsgi_ways(), chosen.requests, chosen.rounds)
 
 
 if __name__ == "__main__":

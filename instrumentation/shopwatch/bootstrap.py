@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
@@ -31,6 +32,9 @@ from shopwatch import catalogue, settings, telemetry
 from shopwatch.health import Check, ReadinessProbe
 from shopwatch.logs import LogPipe
 from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
+from shopwatch.middleware.django import Handler, note_routes
+from shopwatch.middleware.flask import note_errors
+from shopwatch.middleware.wsgi import WSGIApp, WSGIMiddleware
 from shopwatch.settings import Settings
 from shopwatch.telemetry import Telemetry
 
@@ -41,6 +45,21 @@ _NO_CHECKS: Final[Mapping[str, Check]] = MappingProxyType({})
 _described: Final[WeakSet[CollectorRegistry]] = WeakSet()
 
 App = TypeVar("App")
+
+
+class _Kind(Enum):
+    """The two interfaces, by the number of their arguments."""
+
+    ASGI = 3
+    WSGI = 2
+
+
+@runtime_checkable
+class _Flask(Protocol):
+    """What tells a Flask application: it keeps its WSGI callable where it can be wrapped."""
+
+    wsgi_app: WSGIApp
+    import_name: str
 
 
 @runtime_checkable
@@ -62,13 +81,13 @@ def instrument(
     registry: CollectorRegistry | None = None,
     readiness: Mapping[str, Check] = _NO_CHECKS,
 ) -> App:
-    """Watch an ASGI application: metrics, traces, logs, ``/metrics``, ``/healthz`` and ``/readyz``.
+    """Watch an ASGI or WSGI application: metrics, traces, logs, ``/metrics``, ``/healthz`` and ``/readyz``.
 
     Configuration never raises: a value that is not usable is logged with what was expected, and the
     default is used. Arguments win over the environment.
 
     Args:
-        app: a Starlette or FastAPI application, or any ASGI callable.
+        app: a FastAPI, Starlette, Litestar, Flask or Django application, or any ASGI or WSGI callable.
         service: ``service.name``; else ``OTEL_SERVICE_NAME``.
         version: ``service.version``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
         environment: ``deployment.environment.name``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
@@ -78,16 +97,18 @@ def instrument(
         readiness: checks of ``/readyz`` by name; each returns or awaits a bool, within a second.
 
     Returns:
-        The same object for a Starlette or FastAPI application, a wrapper for a bare callable.
+        The same object for a FastAPI, Starlette or Flask application, a wrapper for a callable.
 
     Raises:
-        TypeError: ``app`` is not an ASGI application.
+        TypeError: ``app`` is neither an ASGI nor a WSGI application.
     """
-    _refuse_what_is_not_asgi(app)
+    kind = _kind(app)
     if isinstance(app, _Framework) and isinstance(app.build_middleware_stack, _Stack):
         return app
+    if isinstance(app, _Flask) and isinstance(app.wsgi_app, WSGIMiddleware):
+        return app
     ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
-    return install(app, _set_up(ours, registry), readiness)
+    return _install(kind, app, _set_up(ours, registry), ReadinessProbe(readiness))
 
 
 def start(
@@ -128,8 +149,23 @@ def start(
 
 
 def install(app: App, watched: Telemetry, readiness: Mapping[str, Check] = _NO_CHECKS) -> App:
-    """Put the middleware outermost into an application, with telemetry that is set up already."""
-    probe = ReadinessProbe(readiness)
+    """Put the middleware outermost into an application, with telemetry that is set up already.
+
+    Raises:
+        TypeError: as ``instrument``.
+    """
+    return _install(_kind(app), app, watched, ReadinessProbe(readiness))
+
+
+def _install(kind: _Kind, app: App, watched: Telemetry, probe: ReadinessProbe) -> App:
+    if isinstance(app, Handler):
+        note_routes(app)
+    if isinstance(app, _Flask):
+        app.wsgi_app = WSGIMiddleware(app.wsgi_app, telemetry=watched, readiness=probe)
+        note_errors(app)
+        return app
+    if kind is _Kind.WSGI:
+        return cast("App", WSGIMiddleware(cast("WSGIApp", app), telemetry=watched, readiness=probe))
 
     def wrap(inner: ASGIApp) -> ASGIApp:
         return ASGIMiddleware(inner, telemetry=watched, readiness=probe)
@@ -164,18 +200,35 @@ def _quiet_native_spans(app: object) -> None:
         config["tracing"] = False
 
 
-def _refuse_what_is_not_asgi(app: object) -> None:
+def _kind(app: object) -> _Kind:
+    """ASGI or WSGI, by how many arguments a callable takes.
+
+    Raises:
+        TypeError: it is neither.
+    """
     if isinstance(app, _Framework):
-        return
-    expected = "expected a FastAPI or Starlette application or an ASGI callable (scope, receive, send)"
-    if not callable(app):
-        raise TypeError(f"instrument() got {app!r} of type {type(app).__name__}; {expected}")
+        return _Kind.ASGI
+    if isinstance(app, _Flask):
+        return _Kind.WSGI
+    if callable(app):
+        for kind in _Kind:
+            if _takes(app, kind.value):
+                return kind
+    raise TypeError(
+        f"instrument() got {app!r} of type {type(app).__name__}; expected a FastAPI, Starlette, Litestar, "
+        "Flask or Django application, or a callable: ASGI's (scope, receive, send) or WSGI's "
+        "(environ, start_response)"
+    )
+
+
+def _takes(app: Callable[..., object], count: int) -> bool:
     try:
-        inspect.signature(app).bind(None, None, None)
+        inspect.signature(app).bind(*[None] * count)
     except TypeError:
-        raise TypeError(f"instrument() got {app!r}, which takes other arguments; {expected}") from None
+        return False
     except ValueError:  # a callable that tells no signature: take it as it is
-        return
+        return True
+    return True
 
 
 def _set_up(ours: Settings, registry: CollectorRegistry | None) -> Telemetry:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,11 +46,30 @@ class ReadinessProbe:
         self._checks = dict(checks)
         self._timeout_s = timeout_s
         self._running: dict[str, asyncio.Task[bool]] = {}
+        self._threads: dict[str, Future[bool]] = {}
+        self._lock = threading.Lock()
 
     async def __call__(self) -> Readiness:
         """Run every check once."""
         results = await asyncio.gather(*(self._result(name) for name in self._checks))
         return Readiness(checks=dict(zip(self._checks, results, strict=True)))
+
+    def blocking(self) -> Readiness:
+        """Run every check once, in threads, for who has no event loop."""
+        deadline = time.monotonic() + self._timeout_s
+        running = {name: self._in_thread(name) for name in self._checks}
+        return Readiness(checks={name: _result_of(run, deadline) for name, run in running.items()})
+
+    def _in_thread(self, name: str) -> Future[bool]:
+        """The check's run: the one that has not come back yet, else a new one."""
+        with self._lock:
+            known = self._threads.get(name)
+            if known is not None and not known.done():
+                return known
+            run = self._threads[name] = Future()
+        thread = threading.Thread(target=_settle, args=(run, self._checks[name]), daemon=True)
+        thread.start()
+        return run
 
     async def _result(self, name: str) -> str:
         task = self._running.get(name)
@@ -68,6 +90,28 @@ class ReadinessProbe:
         self._running.pop(name, None)
         if not task.cancelled():
             task.exception()  # asked for, so that asyncio does not complain of one that nobody waits for
+
+
+def _settle(run: Future[bool], check: Check) -> None:
+    try:
+        result = check()
+        run.set_result(bool(asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result))
+    except BaseException as error:  # noqa: BLE001 - whatever a check raises is its result
+        run.set_exception(error)
+
+
+async def _awaited(result: Awaitable[bool]) -> bool:
+    return await result
+
+
+def _result_of(run: Future[bool], deadline: float) -> str:
+    try:
+        error = run.exception(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return TIMED_OUT
+    if error is not None:
+        return f"error: {type(error).__name__}"  # not its message: that may hold a secret
+    return OK if run.result() else FAILED
 
 
 async def _run(check: Check) -> bool:

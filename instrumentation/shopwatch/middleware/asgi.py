@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -12,8 +12,9 @@ from opentelemetry.trace import SpanKind
 
 from shopwatch import catalogue
 from shopwatch.caller import Caller, Callers
-from shopwatch.exposition import expose
 from shopwatch.health import ReadinessProbe
+from shopwatch.middleware.endpoints import READINESS, Endpoints, ready
+from shopwatch.middleware.notes import ERROR
 from shopwatch.middleware.record import Recorder
 from shopwatch.middleware.route import Templates
 from shopwatch.spans import RequestSpan
@@ -44,14 +45,9 @@ class ASGIMiddleware:
         self.app = app
         self._templates = Templates()
         self._recorder = Recorder(telemetry)
-        self._registry = telemetry.instruments.registry
-        self._readiness = readiness
         self._ending = telemetry.ending
-        self._endpoints: dict[str, Callable[[Scope, Send], Awaitable[None]]] = {
-            "/metrics": self._metrics,
-            "/healthz": self._healthz,
-            "/readyz": self._readyz,
-        }
+        self._endpoints = Endpoints(telemetry, readiness)
+        self._readiness = readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -60,9 +56,9 @@ class ASGIMiddleware:
             return
         path = scope["path"]
         root_path = scope.get("root_path", "")
-        endpoint = self._endpoints.get(path.removeprefix(root_path) if root_path else path)
-        if endpoint is not None and scope["method"] in ("GET", "HEAD"):
-            await endpoint(scope, send)
+        asked = path.removeprefix(root_path) if root_path else path
+        if self._endpoints.has(asked) and scope["method"] in ("GET", "HEAD"):
+            await self._serve(asked, scope, send)
             return
         scope[_MARK] = True
         request = ASGIRequest(self._recorder, self._templates, scope, root_path, receive, send)
@@ -90,19 +86,15 @@ class ASGIMiddleware:
 
         return flush_first
 
-    async def _metrics(self, scope: Scope, send: Send) -> None:
-        accept, encoding = _header(scope, b"accept"), _header(scope, b"accept-encoding")
-        made = await asyncio.to_thread(expose, self._registry, accept, encoding)
-        more = [(b"content-encoding", made.encoding.encode())] if made.encoding else []
-        await _respond(scope, send, 200, made.content_type, made.body, *more)
-
-    async def _healthz(self, scope: Scope, send: Send) -> None:
-        await _respond(scope, send, 200, "application/json", b'{"status":"ok"}')
-
-    async def _readyz(self, scope: Scope, send: Send) -> None:
-        said = await self._readiness()
-        body = {"status": "ready" if said.ready else "not ready", "checks": dict(said.checks)}
-        await _respond(scope, send, 200 if said.ready else 503, "application/json", json.dumps(body).encode())
+    async def _serve(self, path: str, scope: Scope, send: Send) -> None:
+        if path == READINESS:
+            answer = ready(await self._readiness())
+        else:
+            answer = await asyncio.to_thread(self._endpoints.answer, path, partial(_header, scope))
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
 
 class ASGIRequest(RequestSpan):
@@ -192,7 +184,8 @@ class ASGIRequest(RequestSpan):
         if self._disconnected:
             self._end(catalogue.CLIENT_DISCONNECT)
         elif self.elapsed:
-            self._end(str(self._answer))
+            error = self._scope.get(ERROR)  # that a framework made its answer of
+            self._end(str(self._answer) if error is None else error_type(error), error)
         else:
             self._answer = 500 if self._answer is None else self._answer  # the server answers in its place
             self._end(catalogue.INCOMPLETE_RESPONSE)
@@ -231,18 +224,6 @@ def _poll(receive: Receive) -> str:
     return ""
 
 
-def _header(scope: Scope, wanted: bytes) -> str:
-    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)
-
-
-async def _respond(
-    scope: Scope, send: Send, status: int, content_type: str, body: bytes, *more: tuple[bytes, bytes]
-) -> None:
-    headers = [
-        *more,
-        (b"content-type", content_type.encode("latin-1")),
-        (b"content-length", str(len(body)).encode("latin-1")),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+def _header(scope: Scope, name: str) -> str:
+    wanted = name.encode()
+    return ",".join(value.decode("latin-1") for known, value in scope["headers"] if known == wanted)

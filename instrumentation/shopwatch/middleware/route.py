@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shopwatch import catalogue
+from shopwatch.middleware.notes import ROUTE
 
 MOUNTED: Final = "/{path}"
 """Stands for what is below a mount whose application has no routes of its own."""
@@ -31,7 +32,7 @@ class Templates:
         """
         route = scope.get("route")
         if route is None:
-            return catalogue.UNMATCHED_ROUTE
+            return noted(scope)
         if scope.get("root_path", "") != root_path:
             return template(scope, root_path)
         if "fastapi" in scope:
@@ -45,11 +46,17 @@ class Templates:
         return found
 
 
+def noted(scope: Mapping[str, Any]) -> str:
+    """The template that Litestar or an adapter of ours (Django) has noted."""
+    found = scope.get(ROUTE) or scope.get("path_template") or catalogue.UNMATCHED_ROUTE
+    return str(found)
+
+
 def template(scope: Mapping[str, Any], root_path: str) -> str:
     """As ``Templates.of``, found anew."""
     route = scope.get("route")
     if route is None:
-        return catalogue.UNMATCHED_ROUTE
+        return noted(scope)
     mounts = _mounts(scope, route, root_path)
     if not hasattr(route, "endpoint"):  # a mount: what it leads to named no route
         return f"{mounts}{MOUNTED}" if mounts else catalogue.UNMATCHED_ROUTE
