@@ -88,6 +88,8 @@ class Callers:
         ]
         if not found:
             return None
+        if self._plain and len(found) == 1 and found[0][0] == _PARENT:
+            return of_traceparent(found[0][1])
         return self._plainly(found) if self._plain else self._by_propagator(found)
 
     def _plainly(self, found: Headers) -> Caller | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from threading import get_ident
 from time import perf_counter_ns
 from typing import Any, Final
 
-from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from shopwatch import catalogue
@@ -58,12 +56,12 @@ class WSGIMiddleware:
             body = self.app(environ, request.start_response)
         except BaseException as error:
             request.raised(error)
+            request.release()
             raise
-        finally:
-            self._recorder.release(request)
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(body, wrapper):  # the server sends the file by itself
-            request.returned()
+        if wrapper is not None and isinstance(wrapper, type) and isinstance(body, wrapper):
+            request.returned()  # the server sends the file by itself
+            request.release()
             return body
         return _Body(body, request)
 
@@ -84,6 +82,7 @@ class WSGIRequest(RequestSpan):
         self._environ = environ
         self._script_name = environ.get("SCRIPT_NAME", "")
         self._start_response = start_response
+        self._thread = get_ident()
         self.clock = perf_counter_ns()
         recorder.begin(self, environ["REQUEST_METHOD"])
 
@@ -117,9 +116,6 @@ class WSGIRequest(RequestSpan):
 
     def raised(self, error: BaseException) -> None:
         """The application raised, before the answer or within it."""
-        if isinstance(error, GeneratorExit):
-            self.left()
-            return
         if self._answer is None and isinstance(error, Exception):
             self._answer = 500  # the server answers in its place
         self._recorder.end(self, self._answer, error_type(error), error)
@@ -138,48 +134,39 @@ class WSGIRequest(RequestSpan):
         """The server closed the answer before its end: its client is gone."""
         self._recorder.end(self, self._answer, catalogue.CLIENT_DISCONNECT)
 
-    def resumed(self) -> Context:
-        """The context in which the answer is made."""
-        return trace.set_span_in_context(self.foreign or self, Context())
+    def release(self) -> None:
+        """Take the span off the context, and let go of what the request was made of."""
+        self._environ = {}
+        self._werkzeugs = None
+        if get_ident() == self._thread:  # else a server has moved it, and the context stayed behind
+            self._recorder.release(self)
 
 
 class _Body:
-    """An answer, watched to its end; what makes it runs within the request's context."""
+    """An answer, watched to its end; the request's span stays the current one until then."""
 
-    __slots__ = ("_body", "_context", "_ended", "_iterator", "_request")
+    __slots__ = ("_body", "_ended", "_request")
 
     def __init__(self, body: Iterable[bytes], request: WSGIRequest) -> None:
         self._body = body
         self._request = request
-        self._iterator: Iterator[bytes] | None = None
-        self._context: Context | None = None
         self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __len__(self) -> int:
-        """As long as the answer says it is: servers take the length from it."""
-        return len(self._body)  # type: ignore[arg-type] # a TypeError is the right answer for one without
-
-    def __next__(self) -> bytes:
-        if self._iterator is None:
-            self._iterator = iter(self._body)
-            self._context = self._request.resumed()
-        assert self._context is not None  # noqa: S101 - set with the iterator
-        token = otel_context.attach(self._context)
         try:
-            return next(self._iterator)
-        except StopIteration:
-            self._ended = True
-            self._request.stop()
+            yield from self._body
+        except GeneratorExit:
             raise
         except BaseException as error:
             self._ended = True
             self._request.raised(error)
             raise
-        finally:
-            otel_context.detach(token)
+        self._ended = True
+        self._request.stop()
+
+    def __len__(self) -> int:
+        """As long as the answer says it is: servers take the length from it."""
+        return len(self._body)  # type: ignore[arg-type] # a TypeError is the right answer for one without
 
     def close(self) -> None:
         """The server is done with it."""
@@ -192,6 +179,7 @@ class _Body:
                 self._request.returned()
             else:
                 self._request.left()
+            self._request.release()
 
 
 def _headers(environ: Environ) -> Callable[[str], str]:
