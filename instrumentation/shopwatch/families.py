@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Exposed
@@ -107,43 +107,81 @@ class Histogram:
 Series = Counter | Gauge | Histogram
 
 
+class Collected(Protocol):
+    """The series of a whole group."""
+
+    def by_family(self) -> Mapping[str, list[tuple[Labels, Series]]]:
+        """By the metric's OpenTelemetry name."""
+        ...
+
+
+class Shared(Protocol):
+    """Processes that share their series; ``instance`` is what they are called together."""
+
+    @property
+    def instance(self) -> str:
+        """``service.instance.id`` of all of them."""
+        ...
+
+    def series(self, metric: Metric, labels: Labels) -> object | None:
+        """A series of this process; None when there is no room for one."""
+        ...
+
+    def collect(self) -> Collected:
+        """The sums over all processes."""
+        ...
+
+
 class Family(Collector):
     """One metric's series, by the values of its labels.
 
     Args:
         metric: of the catalogue.
         label_names: in Prometheus' form.
+        group: the processes that the series are shared with; None for a process that works alone.
     """
 
-    def __init__(self, metric: Metric, label_names: Labels) -> None:
+    def __init__(self, metric: Metric, label_names: Labels, group: Shared | None = None) -> None:
+        self._group = group
         self.metric = metric
         self.hidden = False  # something else has its name on the registry
         self._label_names = label_names
-        self._series: dict[Labels, Series] = {}
+        self._series: dict[Labels, Any] = {}
         self._inside: dict[Labels, str] = {}
         self._lock = threading.RLock()
         self._name = metric.prometheus_name
         self._bounds = tuple(_number(bound) for bound in (*metric.buckets, float("inf")))
 
-    def labels(self, *values: str) -> Series:
+    def labels(self, *values: str) -> Any:  # noqa: ANN401 - the series of its kind, shared or not
         """The series with these label values; made if there is none."""
         with self._lock:
             known = self._series.get(values)
             if known is None:
-                known = self._make()
-                # one order for all families: readers compare texts, and so do tests
-                pairs = sorted(zip(self._label_names, values, strict=True))
-                self._inside[values] = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
-                self._series[values] = known
+                known = self._series[values] = self._make(values)
             return known
 
-    def _make(self) -> Series:
+    def _inside_of(self, values: Labels) -> str:
+        """The labels as text; in one order for all families: readers compare texts, and so do tests."""
+        known = self._inside.get(values)
+        if known is None:
+            pairs = sorted(zip(self._label_names, values, strict=True))
+            known = self._inside[values] = ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
+        return known
+
+    def _make(self, values: Labels) -> Any:  # noqa: ANN401 - the series of its kind, shared or not
+        if self._group is not None:
+            shared = self._group.series(self.metric, values)
+            if shared is not None:
+                return shared
         if self.metric.kind is Kind.HISTOGRAM:
             return Histogram(self.metric.buckets)
         return Gauge() if self.metric.kind is Kind.GAUGE else Counter()
 
-    def __iter__(self) -> Iterator[tuple[Labels, Series]]:
-        return iter(list(self._series.items()))
+    def _every(self) -> list[tuple[Labels, Any]]:
+        """All series, of the whole group if there is one."""
+        if self._group is None:
+            return list(self._series.items())
+        return self._group.collect().by_family().get(self.metric.name, [])
 
     # ------------------------------------------------------------ for whoever reads the registry
     def describe(self) -> list[Exposed]:
@@ -155,7 +193,7 @@ class Family(Collector):
         if _written_apart.get():
             return
         family = self._empty()
-        for values, series in self:
+        for values, series in self._every():
             labels = dict(zip(self._label_names, values, strict=True))
             if isinstance(series, Histogram):
                 family.samples.extend(self._histogram_samples(labels, series))
@@ -183,7 +221,7 @@ class Family(Collector):
     # ------------------------------------------------------------ for our own exposition
     def text(self, *, openmetrics: bool) -> str:
         """The family in OpenMetrics 1.0 or in Prometheus' text format 0.0.4; empty when it has no series."""
-        series = list(self._series.items())
+        series = self._every()
         if not series:
             return ""
         name = self._name
@@ -195,9 +233,9 @@ class Family(Collector):
             self._write_histograms(lines, series, with_exemplars=openmetrics)
         else:
             for values, one in series:
-                inside = self._inside[values]
+                inside = self._inside_of(values)
                 labels = f"{{{inside}}}" if inside else ""
-                lines.append(f"{name}{labels} {_number(one.value)}\n")  # type: ignore[union-attr]
+                lines.append(f"{name}{labels} {_number(one.value)}\n")
         return "".join(lines)
 
     def _write_histograms(
@@ -207,7 +245,7 @@ class Family(Collector):
         ends = [f'le="{bound}"}} ' for bound in self._bounds]
         bucket, count, total_of = f"{self._name}_bucket{{", f"{self._name}_count", f"{self._name}_sum"
         for values, series in every:
-            inside = self._inside[values]
+            inside = self._inside_of(values)
             head = f"{bucket}{inside}," if inside else bucket
             total = 0
             exemplars = series.exemplars

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from shopwatch import catalogue
 from shopwatch.catalogue import Metric
 from shopwatch.exceptions import UnknownName
-from shopwatch.families import Family, Labels, Series
+from shopwatch.families import Family, Labels, Shared
 from shopwatch.text import printable
 
 _logger: Final = logging.getLogger(catalogue.SCOPE)
@@ -37,18 +37,23 @@ def clean(value: str) -> str:
     return printable(value[:_LABEL_LENGTH]).translate(_UNPRINTABLE)
 
 
-def families(registry: CollectorRegistry) -> Mapping[str, Family]:
-    """The families of the service metrics on a registry, by OpenTelemetry name; made on the first call."""
+def families(registry: CollectorRegistry, group: Shared | None = None) -> Mapping[str, Family]:
+    """The families of the service metrics on a registry, by OpenTelemetry name; made on the first call.
+
+    Args:
+        registry: that they are shown on.
+        group: as for ``Instruments``; of the first call.
+    """
     with _families_lock:
         if registry not in _families:
             metrics = (*catalogue.SERVICE_METRICS, catalogue.TARGET_INFO)
-            _families[registry] = {metric.name: _family(metric, registry) for metric in metrics}
+            _families[registry] = {metric.name: _family(metric, registry, group) for metric in metrics}
         return _families[registry]
 
 
-def _family(metric: Metric, registry: CollectorRegistry) -> Family:
+def _family(metric: Metric, registry: CollectorRegistry, group: Shared | None) -> Family:
     own = metric is catalogue.TARGET_INFO
-    family = Family(metric, metric.labels if own else (*_RESOURCE_LABELS, *metric.labels))
+    family = Family(metric, metric.labels if own else (*_RESOURCE_LABELS, *metric.labels), group)
     try:
         registry.register(family)
     except ValueError as error:  # something else in the process registered the name
@@ -78,7 +83,7 @@ class BoundMetric:
         known = self._series.get(values)
         return known if known is not None else self._bind(values)
 
-    def _bind(self, values: Labels) -> Series:
+    def _bind(self, values: Labels) -> Any:  # noqa: ANN401 - as above
         with self._lock:
             if values not in self._series and len(self._series) >= self._cap:
                 if self._folded is not None:
@@ -87,7 +92,7 @@ class BoundMetric:
             series = self._series[values] = self._child(values)
             return series
 
-    def _child(self, values: Labels) -> Series:
+    def _child(self, values: Labels) -> Any:  # noqa: ANN401 - the caller knows its metric's kind
         return self._family.labels(*self._resource, *map(clean, values))
 
 
@@ -100,14 +105,23 @@ class Instruments:
         version: ``service.version``.
         track: the release track.
         max_series: series that each metric may have before observations are folded.
+        group: the processes that share the series; None for a process that works alone.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, *, service: str, version: str, track: str, max_series: int
+        self,
+        registry: CollectorRegistry,
+        *,
+        service: str,
+        version: str,
+        track: str,
+        max_series: int,
+        group: Shared | None = None,
     ) -> None:
         self.registry = registry
+        self._group = group
         resource = tuple(map(clean, (service, version, track)))
-        made = families(registry)
+        made = families(registry, group)
         self._metrics = {
             metric.name: BoundMetric(metric, made[metric.name], resource, max_series)
             for metric in catalogue.SERVICE_METRICS
@@ -140,5 +154,7 @@ class Instruments:
     def describe_target(self, resource: Mapping[str, str]) -> None:
         """Set ``target_info`` from the resource's attributes."""
         attributes = catalogue.TARGET_INFO.attributes
+        if self._group is not None:
+            resource = {**resource, catalogue.SERVICE_INSTANCE_ID: self._group.instance}
         values = [clean(resource.get(attribute, "")) for attribute in attributes]
-        families(self.registry)[catalogue.TARGET_INFO.name].labels(*values).set(1)  # type: ignore[union-attr]
+        families(self.registry)[catalogue.TARGET_INFO.name].labels(*values).set(1)

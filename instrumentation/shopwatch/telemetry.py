@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from shopwatch import catalogue, propagation, redaction, sampling, settings
+from shopwatch import catalogue, propagation, redaction, sampling, settings, workers
 from shopwatch.access_log import AccessLog
 from shopwatch.guard import Guard
 from shopwatch.log_repeats import Repeats
@@ -121,6 +121,7 @@ def plain(of: Settings, registry: CollectorRegistry | None = None) -> Telemetry:
         version=of.version,
         track=of.track,
         max_series=of.max_series,
+        group=workers.group_of(of.multiproc_dir),
     )
     guard = Guard(instruments.fault)
     propagator, unknown = propagation.propagator(of.propagators)

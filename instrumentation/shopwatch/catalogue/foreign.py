@@ -11,7 +11,7 @@ from shopwatch.catalogue.attributes import (
     SERVICE_VERSION,
     TRACK,
 )
-from shopwatch.catalogue.model import Kind, Metric
+from shopwatch.catalogue.model import Across, Kind, Metric
 
 PROCESS_CPU: Final = Metric(
     name="process.cpu",
@@ -31,6 +31,7 @@ TARGET_INFO: Final = Metric(
     unit="",
     description="Resource attributes of the service, as labels of a constant 1.",
     attributes=(SERVICE_NAME, SERVICE_VERSION, SERVICE_INSTANCE_ID, DEPLOYMENT_ENVIRONMENT, TRACK),
+    across=Across.LATEST,
 )
 UP: Final = Metric(
     name="up",
