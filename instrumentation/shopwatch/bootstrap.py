@@ -12,7 +12,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
@@ -25,14 +25,15 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
 )
 
 from shopwatch import catalogue, settings, telemetry
 from shopwatch.health import Check, ReadinessProbe
 from shopwatch.logs import LogPipe
+from shopwatch.metrics_server import MetricsServer
 from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
 from shopwatch.middleware.django import Handler, note_routes
+from shopwatch.middleware.endpoints import Endpoints
 from shopwatch.middleware.flask import note_errors
 from shopwatch.middleware.wsgi import WSGIApp, WSGIMiddleware
 from shopwatch.settings import Settings
@@ -42,6 +43,7 @@ _logger: Final = logging.getLogger(catalogue.SCOPE)
 _access: Final = logging.getLogger(catalogue.ACCESS_LOGGER)
 _NO_CHECKS: Final[Mapping[str, Check]] = MappingProxyType({})
 
+_served: Final[dict[int, MetricsServer]] = {}
 _described: Final[WeakSet[CollectorRegistry]] = WeakSet()
 
 App = TypeVar("App")
@@ -108,10 +110,12 @@ def instrument(
     if isinstance(app, _Flask) and isinstance(app.wsgi_app, WSGIMiddleware):
         return app
     ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
-    return _install(kind, app, _set_up(ours, registry), ReadinessProbe(readiness))
+    watched, probe = _set_up(ours, registry), ReadinessProbe(readiness)
+    _serve_apart(watched, probe)
+    return _install(kind, app, watched, probe)
 
 
-def start(
+def start(  # noqa: PLR0913 - all by keyword
     *,
     service: str | None = None,
     version: str | None = None,
@@ -120,7 +124,8 @@ def start(
     environ: Mapping[str, str] | None = None,
     registry: CollectorRegistry | None = None,
     metrics_port: int | None = None,
-    metrics_address: str = "127.0.0.1",
+    metrics_address: str | None = None,
+    readiness: Mapping[str, Check] = _NO_CHECKS,
 ) -> Telemetry:
     """Watch a process that is no web service, such as a queue's worker.
 
@@ -132,20 +137,35 @@ def start(
         track: the release track.
         environ: read instead of ``os.environ``.
         registry: where metrics are registered.
-        metrics_port: serve ``/metrics`` here, from a thread; not served when None.
-        metrics_address: the interface to serve on.
+        metrics_port: serve ``/metrics``, ``/healthz`` and ``/readyz`` here, from a thread; else
+            ``SHOPWATCH_METRICS_PORT``; not served when neither is set. A port that is taken is taken over
+            once it is free.
+        metrics_address: the interface to serve on; else ``SHOPWATCH_METRICS_ADDRESS``.
+        readiness: checks of ``/readyz``, as for ``instrument``.
 
     Returns:
         The process' telemetry; its ``ending.close`` sends what waits, and is called at exit.
-
-    Raises:
-        OSError: the port is taken.
     """
     ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
-    made = _set_up(ours, registry)
     if metrics_port is not None:
-        start_http_server(metrics_port, metrics_address, made.instruments.registry)
+        ours = replace(ours, metrics_port=metrics_port)
+    if metrics_address is not None:
+        ours = replace(ours, metrics_address=metrics_address)
+    made = _set_up(ours, registry)
+    _serve_apart(made, ReadinessProbe(readiness))
     return made
+
+
+def _serve_apart(watched: Telemetry, probe: ReadinessProbe) -> None:
+    """Serve the library's endpoints on a port of their own, if the settings name one; once a port."""
+    ours = watched.settings
+    if ours.metrics_port is None or ours.metrics_port in _served:
+        return
+    with watched.guard.over("serving metrics"):
+        endpoints = Endpoints(watched, probe)
+        _served[ours.metrics_port] = MetricsServer(
+            ours.metrics_address, ours.metrics_port, endpoints.on_own_port
+        )
 
 
 def install(app: App, watched: Telemetry, readiness: Mapping[str, Check] = _NO_CHECKS) -> App:

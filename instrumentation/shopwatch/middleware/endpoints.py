@@ -56,6 +56,10 @@ class Endpoints:
             return self.metrics(header)
         return _alive() if path == LIVENESS else ready(self.readiness.blocking())
 
+    def on_own_port(self, path: str, header: Header) -> Answer | None:
+        """The answer on a port of the library's own; None when there is none on that path."""
+        return self.answer(path, header) if path in (METRICS, LIVENESS, READINESS) else None
+
     def metrics(self, header: Header) -> Answer:
         """The metrics, for who may see them."""
         if self._token and not hmac.compare_digest(
