@@ -209,14 +209,15 @@ class LogPipe(logging.Handler):
         _stamp(own, span)
         if self.stream is None and self.outlet is None:
             return
+        text = _message(record)
         if self._repeats is not None and record.name != catalogue.ACCESS_LOGGER:
-            passes, held = self._repeats.passes(_alike(record), record.levelname, time.monotonic())
+            passes, held = self._repeats.passes(_alike(record, text), record.levelname, time.monotonic())
             self._tell(held)
             if not passes:
                 return
-        self._send(self._entry(record, span, context), context)
+        self._send(self._entry(record, text, span, context), context)
 
-    def _entry(self, record: logging.LogRecord, span: SpanContext, context: Context) -> LogEntry:
+    def _entry(self, record: logging.LogRecord, said: str, span: SpanContext, context: Context) -> LogEntry:
         text, number = severity(record.levelno)
         created = int(record.created * 1e9)
         return LogEntry(
@@ -224,7 +225,7 @@ class LogPipe(logging.Handler):
             observed_ns=created,
             severity_number=number.value,
             severity_text=text,
-            body=self._redactor.text(_cut(printable(_message(record)), _LONGEST)),
+            body=self._redactor.text(_cut(printable(said), _LONGEST)),
             attributes=record.__dict__.get(_FIELDS) or self._fields(record, context),
             trace_id=span.trace_id,
             span_id=span.span_id,
@@ -246,7 +247,7 @@ class LogPipe(logging.Handler):
             record = logging.LogRecord(group.logger, group.level, "", 0, text, None, None)
             record.__dict__[_FIELDS] = {catalogue.LOGS_HELD_BACK.name: group.count}
             context = Context()
-            self._send(self._entry(record, trace.INVALID_SPAN_CONTEXT, context), context)
+            self._send(self._entry(record, text, trace.INVALID_SPAN_CONTEXT, context), context)
 
     def _fields(self, record: logging.LogRecord, context: Context) -> Attributes:
         """Where the record was made, its ``extra`` fields, the request's route, and its exception."""
@@ -281,10 +282,14 @@ def _line(entry: LogEntry, tail: str) -> str:
     )
 
 
-def _alike(record: logging.LogRecord) -> tuple[object, ...]:
-    """What lines that repeat have in common: logger, level, text before its arguments, kind of exception."""
+def _alike(record: logging.LogRecord, text: str) -> tuple[object, ...]:
+    """What lines that repeat have in common: logger, level, text, kind of exception.
+
+    Of warnings and errors the text before its arguments; other lines are data as long as they differ.
+    """
     kind = record.exc_info[0] if record.exc_info else None
-    return record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg), kind
+    template = record.msg if record.levelno >= logging.WARNING and isinstance(record.msg, str) else text
+    return record.name, record.levelno, template, kind
 
 
 def _stamp(own: dict[str, object], span: SpanContext) -> None:

@@ -1,4 +1,4 @@
-"""W3C trace context in and out, and what a span says of an error. Knows OpenTelemetry's API, not its SDK."""
+"""W3C trace context as it comes in, and what a span says of an error."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -40,38 +39,6 @@ def _parse_tracestate(value: bytes) -> TraceState | None:
     if len(value) > _MAX_TRACESTATE or not value.isascii():
         return None
     return TraceState.from_header([value.decode("ascii")])
-
-
-def caller(headers: Headers) -> SpanContext | None:
-    """The caller's span from raw ASGI headers (lower-case names).
-
-    More than one ``traceparent`` counts as none, as the specification says.
-    """
-    parent: bytes | None = None
-    state: list[bytes] = []
-    for name, value in headers:
-        if name == b"traceparent":
-            if parent is not None:
-                return None
-            parent = value
-        elif name == b"tracestate":
-            state.append(value)
-    return None if parent is None else parse_traceparent(parent, b",".join(state))
-
-
-def context_of(parent: SpanContext | None) -> Context:
-    """A context to start a span in: the caller's child, or a root when there is none."""
-    return _ROOT if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), _ROOT)
-
-
-def outgoing(span: SpanContext) -> dict[str, str]:
-    """The headers that pass a span on; none for an invalid one."""
-    if not span.is_valid:
-        return {}
-    headers = {"traceparent": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"}
-    if span.trace_state:
-        headers["tracestate"] = span.trace_state.to_header()
-    return headers
 
 
 def error_type(error: BaseException) -> str:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
+from opentelemetry import propagate
 from opentelemetry.trace import SpanKind
 
 from shopwatch import catalogue
 from shopwatch.hooks.operation import Operation, begin, running
-from shopwatch.tracing import outgoing
 
 Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
@@ -70,7 +70,7 @@ def _request(request: httpx.Request, peer: str) -> Iterator[Operation]:
     attributes = {catalogue.HTTP_METHOD: method, catalogue.PEER_SERVICE: peer}
     started = begin(catalogue.HTTP_CLIENT_DURATION, f"{method} {peer}", SpanKind.CLIENT, attributes)
     with running(started):
-        request.headers.update(outgoing(started.span.get_span_context()))
+        propagate.inject(request.headers)
         yield started
 
 

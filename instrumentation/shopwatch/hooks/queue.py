@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from typing import Final
 
-from opentelemetry import trace
-from opentelemetry.trace import SpanContext, SpanKind
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 
 from shopwatch import catalogue
 from shopwatch.hooks.operation import begin, running
-from shopwatch.tracing import context_of, outgoing, parse_traceparent
+
+_LONGEST: Final = 8_192  # characters of a header; W3C baggage, section 3.3.2, asks for no more
 
 
 def inject(carrier: MutableMapping[str, str]) -> None:
@@ -25,7 +28,7 @@ def inject(carrier: MutableMapping[str, str]) -> None:
     Args:
         carrier: the message's headers; left as they are outside a trace.
     """
-    carrier.update(outgoing(trace.get_current_span().get_span_context()))
+    propagate.inject(carrier)
 
 
 @contextmanager
@@ -38,19 +41,20 @@ def consume(destination: str, system: str, carrier: Mapping[str, object]) -> Ite
         carrier: the message's headers; what is no valid trace context in them starts a new trace.
     """
     attributes = {catalogue.MESSAGING_SYSTEM: system, catalogue.MESSAGING_DESTINATION: destination}
-    context = context_of(_publisher(carrier))
+    context = _publisher(carrier)
     with running(
         begin(catalogue.MESSAGE_DURATION, f"process {destination}", SpanKind.CONSUMER, attributes, context)
     ):
         yield
 
 
-def _publisher(carrier: Mapping[str, object]) -> SpanContext | None:
-    return parse_traceparent(_header(carrier, "traceparent"), _header(carrier, "tracestate"))
+def _publisher(carrier: Mapping[str, object]) -> Context:
+    """What the message's headers say, by the process' propagators; what is too long counts as absent."""
+    headers = {name.lower(): _text(value) for name, value in carrier.items()}
+    return propagate.extract({name: value for name, value in headers.items() if value}, Context())
 
 
-def _header(carrier: Mapping[str, object], name: str) -> bytes:
-    value = carrier.get(name)
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace")
-    return value if isinstance(value, bytes) else b""
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return value if isinstance(value, str) and len(value) <= _LONGEST else ""
