@@ -80,9 +80,8 @@ def main() -> None:
     )
     for name, unit, at in (("CPU until ready", "s", 0), ("idle memory", "MiB", 1)):
         own, other = ours[at] - bare[at], theirs[at] - bare[at]
-        print(
-            f"  {name:16} shopwatch {own:6.2f} {unit}, opentelemetry-distro {other:6.2f} {unit}: 1/{other / own:.1f}"
-        )
+        figures = f"shopwatch {own:6.2f} {unit}, opentelemetry-distro {other:6.2f} {unit}"
+        print(f"  {name:16} {figures}: 1/{other / own:.1f}")
 
 
 if __name__ == "__main__":

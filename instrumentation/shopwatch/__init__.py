@@ -8,8 +8,9 @@
 
 The floors, each importing only those before it::
 
-    version, exceptions, text, catalogue -> settings, guard -> metrics, exposition, tracing, logs, health
-    -> telemetry -> recording, hooks, middleware -> wire, export, otlp_http, otlp -> pipeline -> bootstrap
+    version, exceptions, text, catalogue -> settings, guard -> tracing, propagation -> caller, sampling,
+    redaction -> spans, families -> tracer, wire, logs, otlp -> metrics, workers, access_log -> exposition,
+    export, health -> telemetry -> recording, hooks, middleware -> pipeline, metrics_server -> bootstrap
     -> testing
 """
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,10 @@ def test_every_series_names_its_service(shop: Shop) -> None:
             assert service.metric(metric, service_name="unknown_service") == 0
 
 
+def logged(process: ShopProcess, line: str, trace_id: str) -> bool:
+    return trace_id in process.traces(line)
+
+
 def paying_traces(shop: Shop, order_id: str) -> set[str]:
     """Traces that the gateway, orders and payments have written lines of; lines come a little later."""
     return (
@@ -158,9 +163,12 @@ def test_one_trace_goes_through_every_service_and_the_queue(shop: Shop, customer
     confirmed = f"order {order_id} is confirmed"
     wait_until(lambda: shop.orders.traces(confirmed), within_s=10, what=confirmed)
     [placing] = shop.orders.traces(confirmed)
-    wait_until(lambda: placing in shop.gateway.traces("POST /orders 201"), within_s=5, what="its line")
-    assert placing in shop.orders.traces("POST /orders 201")
-    assert placing in shop.catalogue.traces("GET /products/{name} 200")
+    for process, line in (
+        (shop.gateway, "POST /orders 201"),
+        (shop.orders, "POST /orders 201"),
+        (shop.catalogue, "GET /products/{name} 200"),
+    ):
+        wait_until(partial(logged, process, line, placing), within_s=5, what=line)
     wait_until(lambda: paying_traces(shop, order_id), within_s=5, what="the lines of the payment")
     [paying] = paying_traces(shop, order_id)
     assert paying != placing
