@@ -284,8 +284,10 @@ def _number(number: int, value: int) -> bytes:
 
 def _field(number: int, payload: bytes) -> bytes:
     size = len(payload)
-    if size < 128 and number < 16:
-        return bytes((number << 3 | _BYTES, size)) + payload
+    if number < 16 and size < 16_384:  # nearly every one
+        tag = number << 3 | _BYTES
+        head = (tag, size) if size < 128 else (tag, size & 127 | 128, size >> 7)
+        return bytes(head) + payload
     return _varint(number << 3 | _BYTES) + _varint(size) + payload
 
 
