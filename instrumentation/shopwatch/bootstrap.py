@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
+from typing import Any, Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
 
 from opentelemetry import propagate
@@ -197,6 +197,25 @@ def _install(kind: _Kind, app: App, watched: Telemetry, probe: ReadinessProbe) -
         app.middleware_stack = wrap(app.middleware_stack)
     _quiet_native_spans(app)
     return app
+
+
+class ShopwatchMiddleware(ASGIMiddleware):
+    """For those who add middleware by hand: ``app.add_middleware(ShopwatchMiddleware, service="orders")``.
+
+    It should be the outermost, so the last that is added. The keywords are those of ``instrument``.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        registry: CollectorRegistry | None = None,
+        readiness: Mapping[str, Check] = _NO_CHECKS,
+        **given: Any,  # noqa: ANN401 - for settings.read, which has their types
+    ) -> None:
+        watched, probe = _set_up(settings.read(**given), registry), ReadinessProbe(readiness)
+        _serve_apart(watched, probe)
+        super().__init__(app, telemetry=watched, readiness=probe)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from starlette.applications import Starlette
@@ -24,7 +25,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from library_server import eventually, serving
-from shopwatch import catalogue, record
+from shopwatch import ShopwatchMiddleware, catalogue, record
 from shopwatch.testing import watch
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -417,3 +418,25 @@ async def test_an_application_that_leaves_without_an_answer(
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
         await watched.app(scope, ignore, ignore)
         assert counted(watched, http_response_status_code=status, error_type=failure) == 1
+
+
+def test_the_middleware_may_be_added_by_hand() -> None:
+    registry = CollectorRegistry()
+    app = FastAPI()
+
+    @app.get("/orders/{order_id}")
+    async def order(order_id: int) -> int:
+        return order_id
+
+    quiet = {"OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    app.add_middleware(ShopwatchMiddleware, service="by-hand", environ=quiet, registry=registry)
+    with serving(app) as url:
+        assert httpx.get(f"{url}/orders/7").json() == 7
+        text = httpx.get(f"{url}/metrics").text
+    counted = {
+        sample.labels["http_route"]: sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+        if sample.name == "http_server_request_duration_seconds_count"
+    }
+    assert counted == {"/orders/{order_id}": 1}
