@@ -56,6 +56,8 @@ class AccessLog:
         written: Queue | None = None,
         guard: Guard | None = None,
     ) -> None:
+        self.wanted = mode != NONE
+        """Whether any request leaves a line."""
         self._least = {ALL: logging.INFO, ERRORS: logging.ERROR}.get(mode, logging.CRITICAL)
         self._pipe = pipe
         self._exported = exported

@@ -389,6 +389,11 @@ class RequestSpan(LightSpan):
     makes its own kind of it.
     """
 
+    span_kind = SpanKind.SERVER
+    trace_id = 0
+    span_id = 0
+    flags = 0
+    started = 0
     method: str
     scheme: str
     path: str

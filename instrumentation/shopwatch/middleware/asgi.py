@@ -8,8 +8,6 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final
 
-from opentelemetry.trace import SpanKind
-
 from shopwatch import catalogue
 from shopwatch.caller import Caller, Callers
 from shopwatch.health import ReadinessProbe
@@ -113,8 +111,6 @@ class ASGIRequest(RequestSpan):
         send: Send,
     ) -> None:
         self.origin = recorder.origin
-        self.span_kind = SpanKind.SERVER
-        self.trace_id = self.span_id = self.flags = 0
         self.path = scope["path"]
         self.scheme = "https" if scope.get("scheme") == "https" else "http"
         self._recorder = recorder

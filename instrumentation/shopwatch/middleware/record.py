@@ -110,7 +110,8 @@ class Recorder:
     def _pass_on(self, span: RequestSpan) -> None:
         """Make no span; who asks for the current one is told the caller's."""
         span.relayed = self._relay
-        span.started = _wall()
+        if self._access.wanted:
+            span.started = _wall()
         span.token = _attach(Context({_SPAN_KEY: span}))
 
     def _relay(self, span: RequestSpan) -> None:

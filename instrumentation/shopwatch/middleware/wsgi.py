@@ -7,8 +7,6 @@ from threading import get_ident
 from time import perf_counter_ns
 from typing import Any, Final
 
-from opentelemetry.trace import SpanKind
-
 from shopwatch import catalogue
 from shopwatch.caller import Caller, Callers
 from shopwatch.health import ReadinessProbe
@@ -74,8 +72,6 @@ class WSGIRequest(RequestSpan):
 
     def __init__(self, recorder: Recorder, environ: Environ, start_response: StartResponse) -> None:
         self.origin = recorder.origin
-        self.span_kind = SpanKind.SERVER
-        self.trace_id = self.span_id = self.flags = 0
         self.path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         self.scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
         self._recorder = recorder
