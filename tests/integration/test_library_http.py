@@ -15,6 +15,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
+from litestar import Litestar, Router, get
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry
@@ -440,3 +441,16 @@ def test_the_middleware_may_be_added_by_hand() -> None:
         if sample.name == "http_server_request_duration_seconds_count"
     }
     assert counted == {"/orders/{order_id}": 1}
+
+
+def test_litestar_routes() -> None:
+    @get("/items/{item:int}")
+    async def item() -> str:
+        return "here"
+
+    app = Litestar([Router("/shop", route_handlers=[item])], logging_config=None)
+    with watch(app, service="shop") as watched, serving(watched.app) as url:
+        assert httpx.get(f"{url}/shop/items/1").text == "here"
+        assert httpx.get(f"{url}/nothing").status_code == 404
+        assert watched.value(DURATION, http_route="/shop/items/{item}", http_response_status_code="200") == 1
+        assert watched.value(DURATION, http_route="", http_response_status_code="404") == 1
