@@ -36,6 +36,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         service=asked.service,
         version=settings.version,
         environment=settings.environment,
+        peers=settings.peers,
         readiness=service.readiness,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # our own log line says all of a request already

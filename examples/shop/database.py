@@ -12,14 +12,13 @@ from sqlalchemy import Connection, Engine, MetaData, QueuePool, create_engine, e
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from shop.settings import SettingsError
-from shopwatch.hooks.sqlalchemy import instrument_engine
 
 _LOG: Final = logging.getLogger(__name__)
 _LOST_TABLE: Final = "SELECT 1 FROM a_table_that_the_database_has_lost"
 
 
 def open_database(url: str, tables: MetaData) -> Engine:
-    """An engine on a database, watched, its tables made when they are not there.
+    """An engine on a database, its tables made when they are not there.
 
     Raises:
         SettingsError: no database can be had at this URL.
@@ -32,7 +31,6 @@ def open_database(url: str, tables: MetaData) -> Engine:
             f"SHOP_DATABASE_URL: {_scheme(url)}: cannot be used ({type(error).__name__}); expected a "
             "SQLAlchemy URL whose driver is installed, such as sqlite:///orders.db"
         ) from error
-    instrument_engine(engine)
     return engine
 
 

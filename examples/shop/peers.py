@@ -9,8 +9,6 @@ from typing import Any, Final
 import httpx
 from fastapi import HTTPException
 
-from shopwatch.hooks.httpx import instrument_client
-
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -18,7 +16,7 @@ class Peer:
     """Calls one service. A failed call is not tried again: the customer is, or is not, still there.
 
     Args:
-        name: ``service.peer.name`` of its spans and metrics.
+        name: what it is called in errors.
         base_url: its address.
         timeout_s: the longest that a call may take.
         transport: instead of the network.
@@ -30,8 +28,9 @@ class Peer:
         self.name = name
         self._timeout_s = timeout_s
         # trust_env: a proxy that the environment names must not see the shop's own traffic
-        client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, transport=transport, trust_env=False)
-        self._client = instrument_client(client, peer=name)
+        self._client = httpx.AsyncClient(
+            base_url=base_url, timeout=timeout_s, transport=transport, trust_env=False
+        )
 
     async def ask(
         self,

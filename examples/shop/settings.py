@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 PORTS: Final[Mapping[str, int]] = {
     "gateway": 8000,
@@ -55,6 +56,20 @@ class Settings:
     orders_url: str = field(default=f"http://127.0.0.1:{PORTS['orders']}", repr=False)
     payments_url: str = field(default=f"http://127.0.0.1:{PORTS['payments']}", repr=False)
     provider_url: str = field(default="", repr=False)
+
+    @property
+    def peers(self) -> dict[str, str]:
+        """What the services behind the addresses are called, by ``host:port``."""
+        named = {
+            "auth": self.auth_url,
+            "catalogue": self.catalogue_url,
+            "orders": self.orders_url,
+            "payments": self.payments_url,
+            "payment-provider": self.provider_url,
+        }
+        peers = {urlsplit(url).netloc.rpartition("@")[2]: name for name, url in named.items() if url}
+        canary = urlsplit(self.catalogue_canary_url).netloc
+        return {**peers, canary: "catalogue"} if canary else peers
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:

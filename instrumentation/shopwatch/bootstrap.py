@@ -29,6 +29,7 @@ from prometheus_client import (
 
 from shopwatch import catalogue, settings, telemetry
 from shopwatch.health import Check, ReadinessProbe
+from shopwatch.hooks import switch
 from shopwatch.logs import LogPipe
 from shopwatch.metrics_server import MetricsServer
 from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
@@ -72,13 +73,14 @@ class _Framework(Protocol):
     middleware_stack: ASGIApp | None
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 - all by keyword
     app: App,
     *,
     service: str | None = None,
     version: str | None = None,
     environment: str | None = None,
     track: str | None = None,
+    peers: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     registry: CollectorRegistry | None = None,
     readiness: Mapping[str, Check] = _NO_CHECKS,
@@ -94,6 +96,8 @@ def instrument(
         version: ``service.version``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
         environment: ``deployment.environment.name``; else from ``OTEL_RESOURCE_ATTRIBUTES``.
         track: ``stable``, ``canary``, ``blue`` or ``green``; else ``SHOPWATCH_TRACK``.
+        peers: names of the services that it calls, by ``host`` or ``host:port``; else ``SHOPWATCH_PEERS``,
+            else their hosts.
         environ: read instead of ``os.environ``.
         registry: where metrics are registered; prometheus_client's default registry when None.
         readiness: checks of ``/readyz`` by name; each returns or awaits a bool, within a second.
@@ -109,7 +113,9 @@ def instrument(
         return app
     if isinstance(app, _Flask) and isinstance(app.wsgi_app, WSGIMiddleware):
         return app
-    ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
+    ours = settings.read(
+        environ, service=service, version=version, environment=environment, track=track, peers=peers
+    )
     watched, probe = _set_up(ours, registry), ReadinessProbe(readiness)
     _serve_apart(watched, probe)
     return _install(kind, app, watched, probe)
@@ -121,6 +127,7 @@ def start(  # noqa: PLR0913 - all by keyword
     version: str | None = None,
     environment: str | None = None,
     track: str | None = None,
+    peers: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     registry: CollectorRegistry | None = None,
     metrics_port: int | None = None,
@@ -135,6 +142,7 @@ def start(  # noqa: PLR0913 - all by keyword
         version: ``service.version``.
         environment: ``deployment.environment.name``.
         track: the release track.
+        peers: as for ``instrument``.
         environ: read instead of ``os.environ``.
         registry: where metrics are registered.
         metrics_port: serve ``/metrics``, ``/healthz`` and ``/readyz`` here, from a thread; else
@@ -146,7 +154,9 @@ def start(  # noqa: PLR0913 - all by keyword
     Returns:
         The process' telemetry; its ``ending.close`` sends what waits, and is called at exit.
     """
-    ours = settings.read(environ, service=service, version=version, environment=environment, track=track)
+    ours = settings.read(
+        environ, service=service, version=version, environment=environment, track=track, peers=peers
+    )
     if metrics_port is not None:
         ours = replace(ours, metrics_port=metrics_port)
     if metrics_address is not None:
@@ -297,6 +307,8 @@ def assemble(ours: Settings, *, registry: CollectorRegistry | None = None) -> Te
         made = pipeline.connect(made, pipeline.exporters_of(ours), pipe, globally=True)
     propagate.set_global_textmap(made.propagator)
     telemetry.use(made)
+    with guard.over("watching libraries"):
+        switch.on(ours.hooks, made.provider)
     return made
 
 

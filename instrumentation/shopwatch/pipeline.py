@@ -6,7 +6,7 @@ Imported by the bootstrap alone, and under its guard.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -19,6 +19,7 @@ from shopwatch.access_log import AccessLog, write_lines
 from shopwatch.export import SHUTDOWN_S, Batcher, EncodedLogs, EncodedSpans, LogSink, SpanSink
 from shopwatch.guard import Guard
 from shopwatch.logs import LogPipe
+from shopwatch.redaction import Redactor, without_literals
 from shopwatch.settings import CONSOLE, LOGS, TRACES, Export, Settings
 from shopwatch.spans import LightSpan
 from shopwatch.telemetry import Telemetry
@@ -119,7 +120,7 @@ def connect(plain: Telemetry, exporters: Exporters, pipe: LogPipe, *, globally: 
     queue = partial(_queue, plain)
     spans = records = lines = None
     if exporters.spans is not None and provider is None:
-        spans = queue(TRACES, exporters.spans.export, settings.traces)
+        spans = queue(TRACES, _masked(plain.redactor, exporters.spans.export), settings.traces)
         provider = _own_provider(plain, spans.put, globally=globally)
     if exporters.logs is not None:
         records = queue(LOGS, exporters.logs.export, settings.logs)
@@ -129,6 +130,7 @@ def connect(plain: Telemetry, exporters: Exporters, pipe: LogPipe, *, globally: 
     return replace(
         plain,
         tracer=None if provider is None else provider.get_tracer(catalogue.SCOPE, __version__),
+        provider=provider,
         access=AccessLog(settings.access_log, pipe=pipe, exported=records, written=lines, guard=plain.guard),
         ending=Ending(
             tuple(batcher for batcher in (spans, records, lines) if batcher is not None),
@@ -136,6 +138,23 @@ def connect(plain: Telemetry, exporters: Exporters, pipe: LogPipe, *, globally: 
             plain.guard,
         ),
     )
+
+
+def _masked(
+    redactor: Redactor, export: Callable[[Sequence[LightSpan]], bool]
+) -> Callable[[Sequence[LightSpan]], bool]:
+    """Mask what instrumentations of other libraries say of calls: they know nothing of our rules."""
+    masks = {
+        catalogue.URL_FULL: redactor.text,
+        catalogue.DB_QUERY_TEXT: lambda text: redactor.text(without_literals(text)),
+    }
+
+    def masking(batch: Sequence[LightSpan]) -> bool:
+        for span in batch:
+            span.mask(masks)
+        return export(batch)
+
+    return masking
 
 
 def _queue(plain: Telemetry, signal: str, send: Callable[[Any], bool], settings: Export) -> Batcher[Any]:

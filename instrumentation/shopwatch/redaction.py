@@ -88,6 +88,16 @@ class Redactor:
 
 DEFAULT: Final = Redactor()
 
+_LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'|(?<![\w$:.])-?\d+(?:\.\d+)?(?![\w.])", re.DOTALL)
+
+
+def without_literals(statement: str) -> str:
+    """A statement of SQL with ``?`` for its literals, which may be customers' data.
+
+    Semantic conventions, db.query.text: literals should be replaced by ``?``.
+    """
+    return _LITERAL.sub("?", statement)
+
 
 def redactor(patterns: Iterable[str], names: Iterable[str]) -> tuple[Redactor, tuple[str, ...]]:
     """A redactor with rules of a team's own, and what was wrong with them.

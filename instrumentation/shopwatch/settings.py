@@ -35,6 +35,25 @@ CONSOLE: Final = "console"
 TRACES: Final = "traces"
 LOGS: Final = "logs"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+HOOK_NAMES: Final = (
+    "requests",
+    "httpx",
+    "urllib3",
+    "aiohttp",
+    "sqlalchemy",
+    "psycopg",
+    "asyncpg",
+    "redis",
+    "pymemcache",
+    "boto3",
+    "grpc",
+    "pika",
+    "aio-pika",
+    "celery",
+)
+"""Libraries that can be watched, by the names of the extras of this distribution."""
+ALL_HOOKS: Final = "all"
+NO_HOOKS: Final = "none"
 DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")
 DEFAULT_SERVICE: Final = "unknown_service"
 DEFAULT_MAX_SERIES: Final = 2_000
@@ -108,6 +127,10 @@ class Settings:
     """How many lines alike a minute may have before they are held back."""
     redact: tuple[str, ...]
     redact_fields: tuple[str, ...]
+    hooks: tuple[str, ...]
+    """Libraries that are watched once the service imports them; ``all`` or ``none``."""
+    peers: Mapping[str, str]
+    """Names of those who are called, by ``host`` or ``host:port``."""
     problems: tuple[str, ...]
 
 
@@ -201,6 +224,7 @@ def read(
     version: str | None = None,
     environment: str | None = None,
     track: str | None = None,
+    peers: Mapping[str, str] | None = None,
     instance: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Settings:
     """The settings of this process; arguments win over the environment.
@@ -211,6 +235,7 @@ def read(
         version: ``service.version``.
         environment: ``deployment.environment.name``.
         track: the release track, one of ``TRACKS``, else ``SHOPWATCH_TRACK``.
+        peers: names of those who are called, by ``host`` or ``host:port``; added to ``SHOPWATCH_PEERS``.
         instance: makes ``service.instance.id`` when none is given.
     """
     reader = _Reader(os.environ if environ is None else environ)
@@ -255,6 +280,8 @@ def read(
         log_repeats=int(reader.number("SHOPWATCH_LOG_REPEATS", 600, low=1)),
         redact=tuple(line for line in reader.text("SHOPWATCH_REDACT").splitlines() if line.strip()),
         redact_fields=reader.names("SHOPWATCH_REDACT_FIELDS", ()),
+        hooks=_hooks(reader),
+        peers=_pairs(reader, "SHOPWATCH_PEERS", "host=name or host:port=name pairs") | dict(peers or {}),
         problems=tuple(reader.problems),
     )
 
@@ -291,17 +318,30 @@ def _track(reader: _Reader, argument: str | None) -> str:
     return TRACKS[0]
 
 
+def _hooks(reader: _Reader) -> tuple[str, ...]:
+    name = "SHOPWATCH_HOOKS"
+    known = (*HOOK_NAMES, ALL_HOOKS, NO_HOOKS)
+    chosen = reader.names(name, (ALL_HOOKS,))
+    for unknown in [hook for hook in chosen if hook not in known]:
+        reader.wrong(name, unknown, f"names of {', '.join(known)}", "the other names")
+    return tuple(hook for hook in chosen if hook in known)
+
+
 def _resource_attributes(reader: _Reader) -> dict[str, str]:
-    """``key=value`` pairs, comma-separated, values percent-encoded."""
-    name = "OTEL_RESOURCE_ATTRIBUTES"
-    attributes: dict[str, str] = {}
+    pairs = _pairs(reader, "OTEL_RESOURCE_ATTRIBUTES", "key=value pairs with commas between")
+    return {key: unquote(value) for key, value in pairs.items()}
+
+
+def _pairs(reader: _Reader, name: str, expected: str) -> dict[str, str]:
+    """``key=value`` pairs, comma-separated."""
+    pairs: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in reader.text(name).split(","))):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            reader.wrong(name, pair, "key=value pairs with commas between", "the other pairs")
+            reader.wrong(name, pair, expected, "the other pairs")
             continue
-        attributes[key.strip()] = unquote(value.strip())
-    return attributes
+        pairs[key.strip()] = value.strip()
+    return pairs
 
 
 def _export(reader: _Reader, signal: str, *, limits: str, delay_ms: int, disabled: bool) -> Export:

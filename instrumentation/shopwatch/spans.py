@@ -324,6 +324,14 @@ class LightSpan(trace.Span, ReadableSpan):
         """The attributes that are not ``fixed``."""
         return self._own
 
+    def mask(self, masks: Mapping[str, Callable[[str], str]]) -> None:
+        """Mask what instrumentations of other libraries said, by attribute; before it is exported."""
+        own = self._own
+        for name in masks.keys() & own.keys() if own else ():
+            value = own[name] if own else None
+            if own and isinstance(value, str):
+                own[name] = masks[name](value)
+
     @property
     def attributes(self) -> Mapping[str, Any]:
         """All attributes."""

@@ -64,6 +64,8 @@ class Telemetry:
     sampler: Sampler
     propagator: TextMapPropagator
     redactor: Redactor
+    provider: trace.TracerProvider | None = None
+    """Where instrumentations of other libraries get their tracers; None for the process' own."""
     problems: tuple[str, ...] = ()
     """What was wrong with the propagators and the rules of redaction."""
 

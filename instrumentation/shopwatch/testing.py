@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -27,6 +27,7 @@ from shopwatch import catalogue, pipeline, settings, telemetry
 from shopwatch.bootstrap import install
 from shopwatch.catalogue import Kind, Metric
 from shopwatch.health import Check
+from shopwatch.hooks import switch
 from shopwatch.logs import LogPipe
 from shopwatch.sdk_export import SdkLogs, SdkSpans
 from shopwatch.telemetry import Telemetry
@@ -80,6 +81,7 @@ def watch(
     service: str = "service",
     environ: Mapping[str, str] | None = None,
     readiness: Mapping[str, Check] | None = None,
+    hooks: Collection[str] = (),
 ) -> Iterator[Watched[App]]:
     """Instrument an application with everything kept in memory, until the block ends.
 
@@ -88,6 +90,7 @@ def watch(
         service: its name.
         environ: settings; none when None.
         readiness: checks of ``/readyz``.
+        hooks: libraries that are watched, as in ``SHOPWATCH_HOOKS``.
     """
     registry = CollectorRegistry()
     ours = settings.read(environ or {}, service=service)
@@ -99,7 +102,7 @@ def watch(
     )
     pipe = plain.pipe(stream=None)
     made = pipeline.connect(plain, exporters, pipe, globally=False)
-    with _current(made), _logging(pipe):
+    with _current(made), _logging(pipe), _watching(hooks, made):
         yield Watched(
             app=install(app, made, readiness or {}),
             telemetry=made,
@@ -117,6 +120,16 @@ def _current(made: Telemetry) -> Iterator[None]:
     finally:
         telemetry.use(before)
         made.ending.close()
+
+
+@contextmanager
+def _watching(hooks: Collection[str], made: Telemetry) -> Iterator[None]:
+    switch.on(hooks, made.provider)
+    try:
+        yield
+    finally:
+        if hooks:
+            switch.off()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Metrics of HTTP, served and called."""
+"""Metrics of HTTP, served and called, and of other calls to services."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from shopwatch.catalogue.attributes import (
     HTTP_ROUTE,
     HTTP_STATUS,
     PEER_SERVICE,
+    RPC_METHOD,
+    RPC_STATUS,
+    RPC_SYSTEM,
     URL_SCHEME,
 )
 from shopwatch.catalogue.model import Kind, Metric
@@ -39,8 +42,26 @@ HTTP_CLIENT_DURATION: Final = Metric(
     buckets=HTTP_BUCKETS,
 )
 
+RPC_CLIENT_DURATION: Final = Metric(
+    name="rpc.client.call.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Duration of remote procedure calls (gRPC, AWS).",
+    attributes=(RPC_SYSTEM, RPC_METHOD, PEER_SERVICE, RPC_STATUS, ERROR_TYPE),
+    buckets=HTTP_BUCKETS,
+)
+CLIENT_RETRIES: Final = Metric(
+    name="shopwatch.client.retries",
+    kind=Kind.COUNTER,
+    unit="{retry}",
+    description="Calls that a client library made once more by itself.",
+    attributes=(PEER_SERVICE,),
+)
+
 HTTP_METRICS: Final = (
     HTTP_SERVER_DURATION,
     HTTP_SERVER_ACTIVE,
     HTTP_CLIENT_DURATION,
+    RPC_CLIENT_DURATION,
+    CLIENT_RETRIES,
 )

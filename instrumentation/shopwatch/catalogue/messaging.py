@@ -7,8 +7,11 @@ from typing import Final
 from shopwatch.catalogue.attributes import (
     ERROR_TYPE,
     HTTP_BUCKETS,
+    JOB_NAME,
     MESSAGING_DESTINATION,
     MESSAGING_SYSTEM,
+    OUTCOME,
+    WAITING_BUCKETS,
 )
 from shopwatch.catalogue.model import Across, Kind, Metric
 
@@ -16,9 +19,39 @@ MESSAGE_DURATION: Final = Metric(
     name="messaging.process.duration",
     kind=Kind.HISTOGRAM,
     unit="s",
-    description="Duration of processing a message.",
-    attributes=(MESSAGING_SYSTEM, MESSAGING_DESTINATION, ERROR_TYPE),
+    description="Time from a message's delivery until it is acknowledged, requeued, rejected or has failed.",
+    attributes=(MESSAGING_SYSTEM, MESSAGING_DESTINATION, OUTCOME, ERROR_TYPE),
     buckets=HTTP_BUCKETS,
+)
+MESSAGE_AGE: Final = Metric(
+    name="shopwatch.message.age",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Time from a message's publication until its delivery.",
+    attributes=(MESSAGING_SYSTEM, MESSAGING_DESTINATION),
+    buckets=WAITING_BUCKETS,
+)
+MESSAGE_REDELIVERIES: Final = Metric(
+    name="shopwatch.message.redeliveries",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description="Messages that had been delivered before.",
+    attributes=(MESSAGING_SYSTEM, MESSAGING_DESTINATION),
+)
+MESSAGE_DEAD_LETTERS: Final = Metric(
+    name="shopwatch.message.dead_letters",
+    kind=Kind.COUNTER,
+    unit="{message}",
+    description="Messages rejected for good: dead-lettered, or dropped where there is no place for them.",
+    attributes=(MESSAGING_SYSTEM, MESSAGING_DESTINATION),
+)
+JOB_DURATION: Final = Metric(
+    name="shopwatch.job.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Duration of background jobs by outcome (success, failure, retry).",
+    attributes=(JOB_NAME, OUTCOME),
+    buckets=WAITING_BUCKETS,
 )
 QUEUE_MESSAGES: Final = Metric(
     name="shopwatch.queue.messages",
@@ -39,6 +72,10 @@ QUEUE_OLDEST: Final = Metric(
 
 MESSAGING_METRICS: Final = (
     MESSAGE_DURATION,
+    MESSAGE_AGE,
+    MESSAGE_REDELIVERIES,
+    MESSAGE_DEAD_LETTERS,
+    JOB_DURATION,
     QUEUE_MESSAGES,
     QUEUE_OLDEST,
 )

@@ -41,11 +41,12 @@ def consume(destination: str, system: str, carrier: Mapping[str, object]) -> Ite
         carrier: the message's headers; what is no valid trace context in them starts a new trace.
     """
     attributes = {catalogue.MESSAGING_SYSTEM: system, catalogue.MESSAGING_DESTINATION: destination}
-    context = _publisher(carrier)
-    with running(
-        begin(catalogue.MESSAGE_DURATION, f"process {destination}", SpanKind.CONSUMER, attributes, context)
-    ):
+    name, context = f"process {destination}", _publisher(carrier)
+    operation = begin(catalogue.MESSAGE_DURATION, name, SpanKind.CONSUMER, attributes, context)
+    operation.attributes[catalogue.OUTCOME] = catalogue.FAILED
+    with running(operation):
         yield
+        operation.attributes[catalogue.OUTCOME] = catalogue.ACKNOWLEDGED
 
 
 def _publisher(carrier: Mapping[str, object]) -> Context:

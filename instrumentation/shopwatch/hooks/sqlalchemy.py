@@ -1,98 +1,170 @@
-"""SQLAlchemy: every statement is timed, and a database that cannot be reached is counted."""
+"""SQLAlchemy: every statement is timed, a database that cannot be reached is counted, and pools are told.
+
+Spans are made by OpenTelemetry's tracer of an engine, which each engine is given when it is first used, one
+that was made before the service was watched too. What SQLAlchemy asks of a driver is not watched twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextvars import ContextVar
+import time
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+from weakref import WeakSet
 
-from opentelemetry.trace import SpanKind
+from opentelemetry import context as otel_context
+from opentelemetry.trace import TracerProvider
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
 
-from shopwatch import catalogue
-from shopwatch.hooks.operation import Operation, begin, guarded
+from shopwatch.hooks import contrib, db_call, pool
+from shopwatch.hooks.call import ANY, Call, guarded
+from shopwatch.hooks.patching import Function, Patches
 
 CONNECT: Final = "CONNECT"
 """``db.operation.name`` of an attempt to connect that failed."""
-
-_QUERIES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "CALL")
-_DEFINITIONS: Final = ("CREATE", "ALTER", "DROP", "TRUNCATE", "PRAGMA")
-_OPERATIONS: Final = frozenset(_QUERIES + _DEFINITIONS)
 _SYSTEMS: Final[Mapping[str, str]] = MappingProxyType(
     {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}  # other dialects bear the convention's name
 )
-_KEY: Final = "shopwatch.operation"
-_connecting: ContextVar[Operation | None] = ContextVar("shopwatch_connecting", default=None)
+_FIRST: Final = ("after_cursor_execute", "handle_error")  # ends what began last
+_KEY: Final = "shopwatch.call"
 
 
-def instrument_engine(engine: Engine) -> None:
-    """Watch every statement of an engine.
-
-    Makes a CLIENT span and records ``db.client.operation.duration`` by the statement's first word; what
-    the statement says is not recorded, since it may hold customers' data. ``error.type`` is the driver's
-    exception. A failed attempt to connect is recorded as operation ``CONNECT``.
-
-    Args:
-        engine: the engine, of an asynchronous one its ``sync_engine``; call this once for each.
-    """
-    hook = _Hook(_SYSTEMS.get(engine.dialect.name, engine.dialect.name))
-    event.listen(engine, "before_cursor_execute", hook.before)
-    event.listen(engine, "after_cursor_execute", hook.after)
-    event.listen(engine, "do_connect", hook.connecting)
-    event.listen(engine, "connect", hook.connected)
-    event.listen(engine, "handle_error", hook.failed)
+def watch(patches: Patches, provider: TracerProvider | None = None) -> None:
+    """Follow ``Engine.raw_connection``, which all connections of an engine come from."""
+    engines = _Engines(provider)
+    patches.around(Engine, "raw_connection", engines.given)
+    patches.later(engines.forget)
 
 
-class _Hook:
+class _Engines:
+    """The engines that are followed."""
+
+    def __init__(self, provider: TracerProvider | None) -> None:
+        self._provider = provider
+        self._known: WeakSet[Engine] = WeakSet()
+        self._followed: list[_Followed] = []
+
+    def given(self, raw_connection: Function) -> Function:
+        """Follow an engine from its first connection on, and time how long each takes to get."""
+
+        def watched(engine: Engine, *args: Any, **options: Any) -> Any:
+            with guarded("following an engine"):
+                self._follow(engine)
+            started, connecting = time.perf_counter(), db_call.operation(_system(engine), CONNECT)
+            try:
+                connection = raw_connection(engine, *args, **options)
+            except BaseException as error:
+                with guarded("recording a failed connection"):
+                    _refused(engine, connecting, error)
+                raise
+            with guarded("recording a connection"):
+                pool.waited(_name(engine), time.perf_counter() - started)
+                _tell(engine)
+            return connection
+
+        return watched
+
+    def _follow(self, engine: Engine) -> None:
+        if engine in self._known:
+            return
+        self._known.add(engine)
+        followed = _Followed(engine)
+        followed.begin(self._provider)
+        self._followed.append(followed)
+
+    def forget(self) -> None:
+        """Follow none any more."""
+        for followed in self._followed:
+            followed.end()
+
+
+def _nothing() -> None:
+    """There is nothing to undo."""
+
+
+def _refused(engine: Engine, connecting: Call, error: BaseException) -> None:
+    if isinstance(error, PoolTimeout):
+        pool.timed_out(_name(engine))
+        _tell(engine)
+        return
+    connecting.failed(getattr(error, "orig", None) or error)
+    connecting.end()
+
+
+class _Followed:
     """Listens to one engine."""
 
-    def __init__(self, system: str) -> None:
-        self._system = system
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._untrace: Callable[[], None] = _nothing
+        self._system = _system(engine)
+        self._listeners = (
+            (engine, "before_cursor_execute", self._before),
+            (engine, "after_cursor_execute", self._after),
+            (engine, "handle_error", self._failed),
+            (engine.pool, "checkin", self._returned),
+        )
 
-    def _begin(self, name: str) -> Operation:
-        attributes = {catalogue.DB_SYSTEM: self._system, catalogue.DB_OPERATION: name}
-        return begin(catalogue.DB_CLIENT_DURATION, f"{name} {self._system}", SpanKind.CLIENT, attributes)
+    def begin(self, provider: TracerProvider | None) -> None:
+        """OpenTelemetry's tracer listens first, so that its span has the call to the driver in it."""
+        self._untrace = contrib.trace_engine(self._engine, provider)
+        for target, name, listener in self._listeners:
+            event.listen(target, name, listener, insert=name in _FIRST)
 
-    def before(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        """A statement is about to run."""
+    def end(self) -> None:
+        """Listen no more."""
+        self._untrace()
+        for target, name, listener in self._listeners:
+            event.remove(target, name, listener)
+
+    def _before(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         with guarded("beginning a statement"):
-            connection.info.setdefault(_KEY, []).append(self._begin(_operation(statement)))
+            call = db_call.statement(self._system, statement)
+            token = otel_context.attach(otel_context.set_value(ANY, True))  # noqa: FBT003 - the key's value
+            connection.info.setdefault(_KEY, []).append((call, token))
 
-    def after(self, connection: Connection, *_: object) -> None:
-        """It went well."""
+    def _after(self, connection: Connection, *_: object) -> None:
         with guarded("ending a statement"):
-            connection.info[_KEY].pop().end()
+            _finish(connection, None)
 
-    def connecting(self, *_: object) -> None:
-        """A connection is about to be made."""
-        _connecting.set(self._begin(CONNECT))
-
-    def connected(self, *_: object) -> None:
-        """It was; only failed attempts are recorded, since a pool makes the others rare."""
-        _connecting.set(None)
-
-    def failed(self, context: ExceptionContext) -> None:
-        """A statement or an attempt to connect failed."""
+    def _failed(self, context: Any) -> None:
         with guarded("recording a database error"):
-            operation = _take(context)
-            if operation is not None:
-                operation.failed(context.original_exception)
-                operation.end()
+            if context.connection is not None:
+                _finish(context.connection, context.original_exception)
+
+    def _returned(self, *_: object) -> None:
+        with guarded("looking at a pool"):
+            _tell(self._engine, on_its_way=1)
 
 
-def _take(context: ExceptionContext) -> Operation | None:
-    """The operation that failed; none when the error came from neither a statement nor a connect."""
-    if context.connection is None:
-        operation = _connecting.get()
-        _connecting.set(None)
-        return operation
-    running = context.connection.info.get(_KEY)
-    return running.pop() if running else None
+def _finish(connection: Connection, error: BaseException | None) -> None:
+    running = connection.info.get(_KEY)
+    if not running:  # an error before any statement
+        return
+    call, token = running.pop()
+    otel_context.detach(token)
+    if error is not None:
+        call.failed(error)
+    call.end()
 
 
-def _operation(statement: str) -> str:
-    words = statement.split(None, 1)
-    word = words[0].upper() if words else ""
-    return word if word in _OPERATIONS else catalogue.OTHER
+def _system(engine: Engine) -> str:
+    return _SYSTEMS.get(engine.dialect.name, engine.dialect.name)
+
+
+def _name(engine: Engine) -> str:
+    url = engine.url
+    place = f"{url.host}:{url.port}" if url.port else url.host or "localhost"
+    return f"{place}/{url.database or ''}"
+
+
+def _tell(engine: Engine, on_its_way: int = 0) -> None:
+    """How the engine's pool stands; ``on_its_way`` connections are being returned to it."""
+    of = engine.pool
+    if not isinstance(of, QueuePool):  # the others keep no connections, or one
+        return
+    most = of.size() + max(of._max_overflow, 0)  # noqa: SLF001 - nothing public says it
+    idle = min(of.checkedin() + on_its_way, of.size())
+    pool.has(_name(engine), idle=idle, used=max(of.checkedout() - on_its_way, 0), most=most)
