@@ -23,7 +23,7 @@ demo: setup ## break a shop on purpose and watch the pages go out (KEEP=1: leave
 	@$(BIN)/shopwatch demo $(if $(KEEP),--keep)
 
 test: setup ## every test, on real servers
-	@$(BIN)/python -m shopwatch_engine.servers prometheus
+	@$(BIN)/python -m shopwatch_engine.servers prometheus redis memcached postgres rabbitmq elasticsearch jaeger
 	@$(BIN)/pytest
 
 check: setup ## lint, types, floors, and the shipped definitions

@@ -69,6 +69,16 @@ class Watched(Generic[App]):
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def labels(self, metric: Metric) -> Sequence[Mapping[str, str]]:
+        """The labels of each of a metric's series."""
+        name = metric.series_names[-1] if metric.kind is Kind.HISTOGRAM else metric.prometheus_name
+        return [
+            sample.labels
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == name
+        ]
+
 
 def _logger_of(record: ReadableLogRecord) -> str:
     return record.instrumentation_scope.name if record.instrumentation_scope is not None else ""

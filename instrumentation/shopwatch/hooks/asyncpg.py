@@ -10,7 +10,7 @@ from asyncpg.pool import Pool
 from asyncpg.prepared_stmt import PreparedStatement
 
 from shopwatch.hooks import db_call, pool
-from shopwatch.hooks.call import Call, guarded, timed_async
+from shopwatch.hooks.call import ANY, Call, guarded, suppressing, timed_async
 from shopwatch.hooks.patching import Function, Patches
 
 SYSTEM: Final = "postgresql"
@@ -68,7 +68,8 @@ def _waited(acquire: Function) -> Function:
 
 def _released(release: Function) -> Function:
     async def watched(of: Any, *args: Any, **options: Any) -> Any:
-        result = await release(of, *args, **options)
+        with suppressing(ANY):  # it resets the connection by a statement of its own
+            result = await release(of, *args, **options)
         with guarded("looking at a pool"):
             _tell(of)
         return result

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
 from shopwatch import catalogue, telemetry
 from shopwatch.catalogue import Metric
 from shopwatch.hooks.patching import Function
 from shopwatch.tracing import error_type
 
-HTTP: Final = _SUPPRESS_HTTP_INSTRUMENTATION_KEY
+HTTP: Final = otel_context.create_key("shopwatch-http")
 """In the context of a call that another library's HTTP client makes for a library that is watched itself."""
 ANY: Final = _SUPPRESS_INSTRUMENTATION_KEY
 """In the context of what nobody is to watch, such as the export of telemetry."""

@@ -14,7 +14,7 @@ from shopwatch.hooks.patching import Patches
 
 SYSTEM: Final = "celery"
 _PUBLISHED: Final = "shopwatch_published"  # a header: when the task was sent, in seconds since the epoch
-_JOB_OUTCOMES: Final = {states.SUCCESS: "success", states.RETRY: "retry", states.FAILURE: "failure"}
+_JOB_OUTCOMES: Final = {states.RETRY: "retry", states.FAILURE: "failure", states.REJECTED: "failure"}
 _OUTCOMES: Final = {
     states.RETRY: catalogue.REQUEUED,
     states.REJECTED: catalogue.REJECTED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -27,7 +28,11 @@ class Patches:
             _logger.debug("%r has no %s: it is not watched", owner, name)
             return
         own = vars(owner).get(name, _ABSENT)  # of a class, or inherited
-        setattr(owner, name, functools.wraps(original)(wrap(original)))
+        made = functools.wraps(original)(wrap(original))
+        # Instrumentations read the signature, and take ``__wrapped__`` for what they have wrapped already.
+        made.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
+        del made.__wrapped__
+        setattr(owner, name, made)
         self.later(functools.partial(_restore, owner, name, own))
 
     def later(self, undo: Callable[[], None]) -> None:

@@ -67,6 +67,8 @@ def _ways(spec: ServerSpec, machine: Machine) -> list[_Way]:
         ("cache", lambda: _from_cache(spec, machine.cache_folder)),
     ]
     ways.extend((recipe.origin, partial(recipe.get, machine)) for recipe in recipes(spec))
+    if spec.system:  # what PATH has may be a script of the package that wants to be started its own way
+        ways.append(ways.pop(0))
     return ways
 
 

@@ -1,15 +1,17 @@
-"""Ways to get a server onto this machine: a package of Debian, an image. One class a way.
+"""Ways to get a server onto this machine: a package, an archive, a build, an image. One class a way.
 
 Each answers with what it found, or raises ServerUnavailable with the reason in a line; ``finder``
-goes through them in order. A Maven artifact or a Go module is one more class here.
+goes through them in order.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +20,19 @@ from typing import Final, Protocol
 from shopwatch_engine.exceptions import ServerUnavailable
 from shopwatch_engine.servers import cache
 from shopwatch_engine.servers.commands import Completed, Run
-from shopwatch_engine.servers.spec import DebianPackage, DockerImage, FoundServer, ServerSpec
+from shopwatch_engine.servers.spec import (
+    DebianPackage,
+    DockerImage,
+    FoundServer,
+    GoModule,
+    MavenArtifact,
+    ServerSpec,
+    SystemPackage,
+)
 
 _DOWNLOAD_S = 300.0
 _PULL_S = 900.0
+_BUILD_S = 1_800.0
 _ASK_S = 20.0
 _DEBIAN_KEYS: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -84,9 +95,15 @@ class Recipe(Protocol):
 def recipes(spec: ServerSpec) -> Sequence[Recipe]:
     """The ways to get a server that its row of the table names, the cheapest first."""
     found: list[Recipe] = []
+    if spec.system:
+        found.append(FromSystem(name=spec.name, source=spec.system))
     if spec.debian:
         way = FromDebianSuite if spec.debian.suite else FromDebian
         found.append(way(name=spec.name, source=spec.debian))
+    if spec.maven:
+        found.append(FromMaven(name=spec.name, source=spec.maven))
+    if spec.go:
+        found.append(FromGo(name=spec.name, source=spec.go))
     if spec.docker:
         found.append(FromDocker(name=spec.name, source=spec.docker))
     return found
@@ -211,6 +228,125 @@ class FromDebianSuite:
             "APT::Sandbox::User=",
         )
         return tuple(word for setting in settings for word in ("-o", setting))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromSystem:
+    """Takes what the system has installed, or has apt install it, which needs root."""
+
+    name: str
+    source: SystemPackage
+    origin: str = "system"
+    root: Path = Path("/")
+
+    def get(self, machine: Machine) -> FoundServer:
+        """Look, install if it must be, and look again."""
+        if missing := self._missing():
+            apt = machine.tool("apt-get")
+            if not machine.is_root:
+                raise ServerUnavailable(f"no {' and no '.join(missing)}; only root can install packages")
+            self._install(machine, apt)
+        if missing := self._missing():
+            raise ServerUnavailable(f"the package {self.source.package} has no {' and no '.join(missing)}")
+        paths = {binary: (str(self._found(binary)),) for binary in self.source.binaries}
+        return FoundServer(name=self.name, paths=paths, origin=self.origin)
+
+    def _install(self, machine: Machine, apt: str) -> None:
+        quietly = (machine.tool("env"), "DEBIAN_FRONTEND=noninteractive", apt)
+        install = (*quietly, "install", "-y", "-qq", "--no-install-recommends", self.source.package)
+        answer = machine.asked(*install, timeout_s=_DOWNLOAD_S)
+        if answer.code:  # no lists, or old ones
+            machine.asked(*quietly, "update", "-qq", timeout_s=_DOWNLOAD_S)
+            answer = machine.asked(*install, timeout_s=_DOWNLOAD_S)
+        _done(answer, f"apt-get install {self.source.package}")
+
+    def _missing(self) -> list[str]:
+        return [binary for binary in self.source.binaries if self._found(binary) is None]
+
+    def _found(self, binary: str) -> Path | None:
+        matches = self.root.glob(self.source.binaries[binary].lstrip("/"))
+        return max((path for path in matches if os.access(path, os.X_OK)), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromMaven:
+    """Has Maven fetch and verify an archive, and unpacks it into the cache."""
+
+    name: str
+    source: MavenArtifact
+    origin: str = "maven"
+
+    def get(self, machine: Machine) -> FoundServer:
+        """Fetch, unpack, pin."""
+        source = self.source
+        maven = machine.tool("mvn")
+        binaries = {binary: at.format(version=source.version) for binary, at in source.binaries.items()}
+
+        def unpack(home: Path) -> Mapping[str, str]:
+            repository = home / "repository"
+            fetch = (
+                maven,
+                "--batch-mode",
+                "--quiet",
+                f"-Dmaven.repo.local={repository}",
+                "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get",
+                f"-Dartifact={source.group}:{source.artifact}:{source.version}:zip",
+                "-Dtransitive=false",
+            )
+            _done(machine.asked(*fetch, folder=home, timeout_s=_PULL_S), "mvn dependency:get")
+            folder = repository.joinpath(*source.group.split("."), source.artifact, source.version)
+            _unzip(folder / f"{source.artifact}-{source.version}.zip", home)
+            shutil.rmtree(repository)
+            return binaries
+
+        kept = cache.put(machine.cache_folder, self.name, version=source.version, unpack=unpack)
+        paths = {binary: (str(path),) for binary, path in kept.binaries.items()}
+        return FoundServer(name=self.name, paths=paths, origin=self.origin, version=kept.version)
+
+
+def _unzip(archive: Path, home: Path) -> None:
+    """Unpack with the modes that the archive has, which ``ZipFile.extractall`` leaves out."""
+    with zipfile.ZipFile(archive) as packed:
+        for entry in packed.infolist():
+            path = Path(packed.extract(entry, home))
+            mode = entry.external_attr >> 16
+            if mode and not entry.is_dir():
+                path.chmod(mode & 0o777)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromGo:
+    """Downloads a module of Go, verified by Go's checksum database, and builds it; takes minutes, once."""
+
+    name: str
+    source: GoModule
+    origin: str = "go"
+
+    def get(self, machine: Machine) -> FoundServer:
+        """Download, build, pin."""
+        source = self.source
+        go = machine.tool("go")
+
+        def unpack(home: Path) -> Mapping[str, str]:
+            download = (go, "mod", "download", "-json", f"{source.module}@{source.version}")
+            answer = machine.asked(*download, folder=home, timeout_s=_DOWNLOAD_S)
+            _done(answer, f"go mod download {source.module}")
+            folder = Path(json.loads(answer.output[answer.output.index("{") :])["Dir"])
+            build = (
+                go,
+                "build",
+                "-trimpath",
+                "-ldflags=-s -w",
+                "-o",
+                str(home / source.binary),
+                source.package,
+            )
+            _done(machine.asked(*build, folder=folder, timeout_s=_BUILD_S), f"go build {source.package}")
+            return {source.binary: source.binary}
+
+        kept = cache.put(machine.cache_folder, self.name, version=source.version, unpack=unpack)
+        paths = {binary: (str(path),) for binary, path in kept.binaries.items()}
+        return FoundServer(name=self.name, paths=paths, origin=self.origin, version=kept.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,37 @@ class DebianPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemPackage:
+    """A package of Debian or Ubuntu that has to be installed, since it needs libraries or scripts of its own.
+
+    ``binaries`` are glob patterns of absolute paths; the last match, by name, is taken.
+    """
+
+    package: str
+    binaries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MavenArtifact:
+    """A zip in Maven's central repository; ``binaries`` are paths inside it, with ``{version}``."""
+
+    group: str
+    artifact: str
+    version: str
+    binaries: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoModule:
+    """A module of Go whose ``package`` is built in its folder, by its own list of checksums."""
+
+    module: str
+    version: str
+    package: str
+    binary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DockerImage:
     """An image, pinned; ``binaries`` are the entry points inside it."""
 
@@ -43,6 +74,9 @@ class ServerSpec:
     binaries: tuple[str, ...]
     environ_name: str
     debian: DebianPackage | None = None
+    system: SystemPackage | None = None
+    maven: MavenArtifact | None = None
+    go: GoModule | None = None
     docker: DockerImage | None = None
     remedies: tuple[str, ...] = ()  # how a person gets it, a platform a line
     notes: str = ""
@@ -53,7 +87,8 @@ class FoundServer:
     """A server that can be started here.
 
     ``paths`` gives each binary's command prefix (a path; for an image a whole ``docker run``).
-    ``origin`` says where it is from: ``environment``, ``PATH``, ``cache``, ``debian`` or ``docker``.
+    ``origin`` says where it is from: ``environment``, ``PATH``, ``cache``, ``debian``, ``system``, ``maven``,
+    ``go`` or ``docker``.
     """
 
     name: str
