@@ -61,7 +61,10 @@ def running(
             [sys.executable, "-m", *(part.replace("{port}", str(port)) for part in command)],
             stdout=written,
             stderr=subprocess.STDOUT,
-            env={**given, **(environ or {})},
+            env={
+                **given,
+                **{name: value.replace("{port}", str(port)) for name, value in (environ or {}).items()},
+            },
             text=True,
         )
     server = Server(url=f"http://127.0.0.1:{port}", process=process, log=log)
