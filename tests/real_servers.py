@@ -195,7 +195,14 @@ def elasticsearch(folder: Path) -> Iterator[str]:
         _open_to_others(folder)
         for path in (folder, home, *home.rglob("*")):
             shutil.chown(path, user)
-    environ = {"ES_JAVA_OPTS": "-Xms512m -Xmx512m", "ES_PATH_CONF": str(home / "config"), "HOME": str(home)}
+    java = shutil.which("java")
+    assert java, "Elasticsearch needs Java 17: apt-get install openjdk-17-jre-headless"
+    environ = {
+        "ES_JAVA_HOME": str(Path(java).resolve().parents[1]),
+        "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+        "ES_PATH_CONF": str(home / "config"),
+        "HOME": str(home),
+    }
     with _running((str(home / "bin" / "elasticsearch"),), folder, environ=environ, user=user) as process:
         url = f"http://127.0.0.1:{port}"
         process.wait_until(lambda: _answers(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s"))
