@@ -8,18 +8,22 @@ then, they stay the only console output; when it has none, JSON lines go to stdo
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TextIO, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
 
 from opentelemetry import propagate
 from prometheus_client import (
+    GC_COLLECTOR,
+    PROCESS_COLLECTOR,
     REGISTRY,
     CollectorRegistry,
     GCCollector,
@@ -28,15 +32,18 @@ from prometheus_client import (
 )
 
 from shopwatch import catalogue, settings, telemetry
-from shopwatch.health import Check, ReadinessProbe
+from shopwatch.drain import Drain
+from shopwatch.health import OK, Check, Readiness, ReadinessProbe
 from shopwatch.hooks import switch
 from shopwatch.logs import LogPipe
+from shopwatch.metrics import Instruments
 from shopwatch.metrics_server import MetricsServer
 from shopwatch.middleware.asgi import ASGIApp, ASGIMiddleware
 from shopwatch.middleware.django import Handler, note_routes
 from shopwatch.middleware.endpoints import Endpoints
 from shopwatch.middleware.flask import note_errors
 from shopwatch.middleware.wsgi import WSGIApp, WSGIMiddleware
+from shopwatch.runtime import Runtime
 from shopwatch.settings import Settings
 from shopwatch.telemetry import Telemetry
 
@@ -116,7 +123,8 @@ def instrument(  # noqa: PLR0913 - all by keyword
     ours = settings.read(
         environ, service=service, version=version, environment=environment, track=track, peers=peers
     )
-    watched, probe = _set_up(ours, registry), ReadinessProbe(readiness)
+    watched = _set_up(ours, registry)
+    probe = _probe(watched, readiness)
     _serve_apart(watched, probe)
     return _install(kind, app, watched, probe)
 
@@ -162,7 +170,7 @@ def start(  # noqa: PLR0913 - all by keyword
     if metrics_address is not None:
         ours = replace(ours, metrics_address=metrics_address)
     made = _set_up(ours, registry)
-    _serve_apart(made, ReadinessProbe(readiness))
+    _serve_apart(made, _probe(made, readiness))
     return made
 
 
@@ -184,7 +192,23 @@ def install(app: App, watched: Telemetry, readiness: Mapping[str, Check] = _NO_C
     Raises:
         TypeError: as ``instrument``.
     """
-    return _install(_kind(app), app, watched, ReadinessProbe(readiness))
+    return _install(_kind(app), app, watched, _probe(watched, readiness))
+
+
+def _probe(watched: Telemetry, readiness: Mapping[str, Check]) -> ReadinessProbe:
+    ours = watched.settings
+    report = partial(_report, watched)
+    return ReadinessProbe(readiness, ours.health_timeout_s, ttl_s=ours.health_ttl_s, report=report)
+
+
+def _report(watched: Telemetry, said: Readiness) -> None:
+    """Tell as metrics what the checks said."""
+    bound = watched.instruments.bound
+    with watched.guard.over("telling of readiness"):
+        bound(catalogue.READY).series(()).set(said.ready)
+        for name, result in said.checks.items():
+            bound(catalogue.CHECK_STATUS).series((name,)).set(result == OK)
+            bound(catalogue.CHECK_DURATION).series((name,)).observe(said.seconds.get(name, 0.0))
 
 
 def _install(kind: _Kind, app: App, watched: Telemetry, probe: ReadinessProbe) -> App:
@@ -223,7 +247,8 @@ class ShopwatchMiddleware(ASGIMiddleware):
         readiness: Mapping[str, Check] = _NO_CHECKS,
         **given: Any,  # noqa: ANN401 - for settings.read, which has their types
     ) -> None:
-        watched, probe = _set_up(settings.read(**given), registry), ReadinessProbe(readiness)
+        watched = _set_up(settings.read(**given), registry)
+        probe = _probe(watched, readiness)
         _serve_apart(watched, probe)
         super().__init__(app, telemetry=watched, readiness=probe)
 
@@ -283,6 +308,8 @@ def _takes(app: Callable[..., object], count: int) -> bool:
 def _set_up(ours: Settings, registry: CollectorRegistry | None) -> Telemetry:
     made = assemble(ours, registry=registry)
     atexit.register(made.ending.close)
+    if made.drain is not None:
+        made.drain.arm()
     for problem in (*ours.problems, *made.problems):
         _logger.warning("%s", problem)
     return made
@@ -299,26 +326,50 @@ def assemble(ours: Settings, *, registry: CollectorRegistry | None = None) -> Te
     guard = made.guard
     with guard.over("describing the process"):
         made.instruments.describe_target(ours.resource)
-        _collect_process(made.instruments.registry)
+        _collect_process(made.instruments)
     pipe = _set_up_logging(made)
     with guard.over("setting up export"):
         from shopwatch import pipeline  # noqa: PLC0415 - the exporters are slow to load
 
         made = pipeline.connect(made, pipeline.exporters_of(ours), pipe, globally=True)
+    made = _watch_process(made)
     propagate.set_global_textmap(made.propagator)
-    telemetry.use(made)
+    before = telemetry.use(made)
+    if before is not None and before.runtime is not None:
+        before.runtime.close()
     with guard.over("watching libraries"):
         switch.on(ours.hooks, made.provider)
     return made
 
 
-def _collect_process(registry: CollectorRegistry) -> None:
-    """The process' own metrics, which prometheus_client has on its default registry only."""
-    if registry is REGISTRY or registry in _described:
+def _watch_process(made: Telemetry) -> Telemetry:
+    """Runtime metrics, and the drain at its end."""
+    ready = made.instruments.bound(catalogue.READY).series(())
+    drain = Drain(made.settings.drain_s, begun=partial(ready.set, 0), last_words=made.ending.flush)
+    runtime = None
+    with made.guard.over("watching the process"):
+        if made.settings.runtime_metrics:
+            runtime = Runtime(made.instruments, made.guard, made.settings.resource)
+    return replace(made, drain=drain, runtime=runtime)
+
+
+def _collect_process(instruments: Instruments) -> None:
+    """What prometheus_client tells of a process, which dashboards know by its names.
+
+    Of several processes, those of one that happens to be asked would mislead: there are sums instead.
+    """
+    registry = instruments.registry
+    if registry in _described:
         return
     _described.add(registry)
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
+    if registry is not REGISTRY:
+        PlatformCollector(registry=registry)
+        for collector in () if instruments.shared else (ProcessCollector, GCCollector):
+            collector(registry=registry)
+    elif instruments.shared:
+        for default in (PROCESS_COLLECTOR, GC_COLLECTOR):
+            with contextlib.suppress(KeyError):  # the service has unregistered it
+                registry.unregister(default)
 
 
 def _set_up_logging(made: Telemetry) -> LogPipe:

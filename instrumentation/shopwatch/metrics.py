@@ -143,6 +143,11 @@ class Instruments:
             raise UnknownName(f"metric {metric.name!r} is not one that a service records; these are: {names}")
         return found
 
+    @property
+    def shared(self) -> bool:
+        """Whether several processes tell their metrics together."""
+        return self._group is not None
+
     def fault(self) -> None:
         """Count one fault of the library."""
         self._faults.inc()

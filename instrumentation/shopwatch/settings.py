@@ -55,6 +55,7 @@ HOOK_NAMES: Final = (
 ALL_HOOKS: Final = "all"
 NO_HOOKS: Final = "none"
 DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")
+_DRAIN_S: Final = 5.0  # in Kubernetes: until its proxies have heard that a pod is not ready
 DEFAULT_SERVICE: Final = "unknown_service"
 DEFAULT_MAX_SERIES: Final = 2_000
 _DEFAULT_ENDPOINTS: Final = {HTTP_PROTOBUF: "http://localhost:4318", GRPC: "http://localhost:4317"}
@@ -127,6 +128,13 @@ class Settings:
     """How many lines alike a minute may have before they are held back."""
     redact: tuple[str, ...]
     redact_fields: tuple[str, ...]
+    health_timeout_s: float
+    """How long a check of readiness may take."""
+    health_ttl_s: float
+    """How long what a check said holds."""
+    drain_s: float
+    """From SIGTERM, when readiness goes down, until the server begins to end."""
+    runtime_metrics: bool
     hooks: tuple[str, ...]
     """Libraries that are watched once the service imports them; ``all`` or ``none``."""
     peers: Mapping[str, str]
@@ -280,6 +288,10 @@ def read(
         log_repeats=int(reader.number("SHOPWATCH_LOG_REPEATS", 600, low=1)),
         redact=tuple(line for line in reader.text("SHOPWATCH_REDACT").splitlines() if line.strip()),
         redact_fields=reader.names("SHOPWATCH_REDACT_FIELDS", ()),
+        health_timeout_s=reader.number("SHOPWATCH_HEALTH_TIMEOUT_MS", 1_000, low=1) / 1_000,
+        health_ttl_s=reader.number("SHOPWATCH_HEALTH_TTL_MS", 1_000, low=0) / 1_000,
+        drain_s=reader.number("SHOPWATCH_DRAIN_SECONDS", _DRAIN_S if _in_kubernetes(reader) else 0, low=0),
+        runtime_metrics=reader.choice("SHOPWATCH_RUNTIME_METRICS", ("true", "false"), "true") == "true",
         hooks=_hooks(reader),
         peers=_pairs(reader, "SHOPWATCH_PEERS", "host=name or host:port=name pairs") | dict(peers or {}),
         problems=tuple(reader.problems),
@@ -316,6 +328,10 @@ def _track(reader: _Reader, argument: str | None) -> str:
         return argument
     reader.wrong("track", argument, f"one of {', '.join(TRACKS)}", TRACKS[0])
     return TRACKS[0]
+
+
+def _in_kubernetes(reader: _Reader) -> bool:
+    return bool(reader.text("KUBERNETES_SERVICE_HOST"))
 
 
 def _hooks(reader: _Reader) -> tuple[str, ...]:

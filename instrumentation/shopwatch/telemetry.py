@@ -13,11 +13,13 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from shopwatch import catalogue, propagation, redaction, sampling, settings, workers
 from shopwatch.access_log import AccessLog
+from shopwatch.drain import Drain
 from shopwatch.guard import Guard
 from shopwatch.log_repeats import Repeats
 from shopwatch.logs import LogPipe
 from shopwatch.metrics import Instruments
 from shopwatch.redaction import Redactor
+from shopwatch.runtime import Runtime
 from shopwatch.sampling import Sampler
 from shopwatch.settings import Settings
 from shopwatch.spans import LightSpan, Origin
@@ -64,6 +66,8 @@ class Telemetry:
     sampler: Sampler
     propagator: TextMapPropagator
     redactor: Redactor
+    runtime: Runtime | None = None
+    drain: Drain | None = None
     provider: trace.TracerProvider | None = None
     """Where instrumentations of other libraries get their tracers; None for the process' own."""
     problems: tuple[str, ...] = ()

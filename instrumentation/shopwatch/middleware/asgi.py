@@ -11,7 +11,7 @@ from typing import Any, Final
 from shopwatch import catalogue
 from shopwatch.caller import Caller, Callers
 from shopwatch.health import ReadinessProbe
-from shopwatch.middleware.endpoints import READINESS, Endpoints, ready
+from shopwatch.middleware.endpoints import READINESS, Endpoints
 from shopwatch.middleware.notes import ERROR
 from shopwatch.middleware.record import Recorder
 from shopwatch.middleware.route import Templates
@@ -45,10 +45,14 @@ class ASGIMiddleware:
         self._recorder = Recorder(telemetry)
         self._ending = telemetry.ending
         self._endpoints = Endpoints(telemetry, readiness)
-        self._readiness = readiness
+        self._runtime = telemetry.runtime
+        self._drain = telemetry.drain
+        self._at_home = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if not self._at_home:
+            self._arrive()
         if scope["type"] != "http" or _MARK in scope:
             await self.app(scope, receive, self._flushing(send) if scope["type"] == "lifespan" else send)
             return
@@ -71,6 +75,14 @@ class ASGIMiddleware:
         finally:
             self._recorder.release(request)
 
+    def _arrive(self) -> None:
+        """The event loop and the server's signal handlers are there from the first connection on."""
+        self._at_home = True
+        if self._runtime is not None:
+            self._runtime.follow(asyncio.get_running_loop())
+        if self._drain is not None:
+            self._drain.arm()
+
     def _flushing(self, send: Send) -> Send:
         """Export what waits before the server hears that the application is down.
 
@@ -86,7 +98,7 @@ class ASGIMiddleware:
 
     async def _serve(self, path: str, scope: Scope, send: Send) -> None:
         if path == READINESS:
-            answer = ready(await self._readiness())
+            answer = await self._endpoints.ready()
         else:
             answer = await asyncio.to_thread(self._endpoints.answer, path, partial(_header, scope))
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]

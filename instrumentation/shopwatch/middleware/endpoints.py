@@ -40,6 +40,7 @@ class Endpoints:
     """
 
     def __init__(self, telemetry: Telemetry, readiness: ReadinessProbe) -> None:
+        self._telemetry = telemetry
         self._registry = telemetry.instruments.registry
         self._token = telemetry.settings.metrics_token.encode()
         self.readiness = readiness
@@ -54,7 +55,20 @@ class Endpoints:
         """The answer; blocks for as long as the checks take."""
         if path == METRICS:
             return self.metrics(header)
-        return _alive() if path == LIVENESS else ready(self.readiness.blocking())
+        if path == LIVENESS:
+            return _alive()
+        return self._drains() or ready(self.readiness.blocking())
+
+    async def ready(self) -> Answer:
+        """The answer for ``/readyz``, within an event loop."""
+        return self._drains() or ready(await self.readiness())
+
+    def _drains(self) -> Answer | None:
+        """The answer of a service that is about to end, which asks nothing of the others any more."""
+        drain = self._telemetry.drain
+        if drain is None or not drain.draining:
+            return None
+        return _answer(503, _JSON, b'{"status":"draining","checks":{}}')
 
     def on_own_port(self, path: str, header: Header) -> Answer | None:
         """The answer on a port of the library's own; None when there is none on that path."""
@@ -67,6 +81,8 @@ class Endpoints:
         ):
             said = ("WWW-Authenticate", 'Bearer realm="metrics"')
             return _answer(401, "text/plain", b"a bearer token is needed\n", said)
+        if self._telemetry.runtime is not None:
+            self._telemetry.runtime.sample()
         made = expose(self._registry, header("accept"), header("accept-encoding"))
         encoding = (("Content-Encoding", made.encoding),) if made.encoding else ()
         return _answer(200, made.content_type, made.body, ("Vary", "Accept, Accept-Encoding"), *encoding)

@@ -39,9 +39,13 @@ class WSGIMiddleware:
         self.app = app
         self._recorder = Recorder(telemetry)
         self._endpoints = Endpoints(telemetry, readiness)
+        self._drain = telemetry.drain
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        if self._drain is not None:  # the server has set its signal handlers by now
+            self._drain.arm()
+            self._drain = None
         if _MARK in environ:
             return self.app(environ, start_response)
         method = environ["REQUEST_METHOD"]
