@@ -7,10 +7,11 @@ A second one from outside is the server's at once.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
-import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -57,11 +58,11 @@ class Drain:
             self._hand_over(previous)
             return
         signal.signal(signal.SIGTERM, previous)
-        later = threading.Timer(self._delay_s, self._tell_again, (previous,))
-        later.daemon = True
-        later.start()
+        # Not threading's: that waits until its thread has started, which gevent's hub must not.
+        _thread.start_new_thread(self._tell_again, (previous,))
 
     def _tell_again(self, previous: Handler | signal.Handlers) -> None:
+        time.sleep(self._delay_s)
         if previous == signal.SIG_DFL:
             self._last_words()
         os.kill(os.getpid(), signal.SIGTERM)
