@@ -345,7 +345,7 @@ def assemble(ours: Settings, *, registry: CollectorRegistry | None = None) -> Te
 def _watch_process(made: Telemetry) -> Telemetry:
     """Runtime metrics, and the drain at its end."""
     ready = made.instruments.bound(catalogue.READY).series(())
-    drain = Drain(made.settings.drain_s, begun=partial(ready.set, 0), last_words=made.ending.flush)
+    drain = Drain(made.settings.drain_s, begun=partial(ready.set, 0), last_words=made.ending.close)
     runtime = None
     with made.guard.over("watching the process"):
         if made.settings.runtime_metrics:
