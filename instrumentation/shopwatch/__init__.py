@@ -14,8 +14,8 @@ The floors, each importing only those before it::
     -> testing
 """
 
-from shopwatch.bootstrap import ShopwatchMiddleware, instrument
+from shopwatch.bootstrap import ShopwatchMiddleware, instrument, start
 from shopwatch.recording import record
 from shopwatch.version import __version__
 
-__all__ = ["ShopwatchMiddleware", "__version__", "instrument", "record"]
+__all__ = ["ShopwatchMiddleware", "__version__", "instrument", "record", "start"]

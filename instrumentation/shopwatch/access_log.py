@@ -135,7 +135,7 @@ def _fields(span: RequestSpan) -> dict[str, Any]:
         **outcome.attributes,
         catalogue.URL_PATH: span.shown_path(),
         catalogue.HTTP_SERVER_DURATION.name: span.elapsed / 1e9,
-        **(span.error_attributes or {}),
+        **(span.line_attributes or {}),
     }
     del fields[catalogue.URL_SCHEME]
     return fields
@@ -155,7 +155,7 @@ def line_of(span: RequestSpan, tail: str) -> str:
     seconds = span.elapsed / 1e9
     at = logs.timestamp(span.started + span.elapsed)
     ids = f'"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}",' if span.trace_id else ""
-    more = span.error_attributes
+    more = span.line_attributes
     said = "" if more is None else "," + logs.json_object(more)[1:-1]
     return (
         f'{{"{catalogue.LOG_TIMESTAMP}":"{at}",{outcome.json_body}{seconds * 1e3:.1f} ms"}},'

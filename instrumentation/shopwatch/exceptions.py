@@ -3,7 +3,8 @@
 ::
 
     ShopwatchError
-    +-- UnknownName    a metric or label that the catalogue does not name
+    +-- UnknownName           a metric or label that the catalogue does not name
+    +-- InvalidDeclaration    a metric or event of a team's own that cannot be
 """
 
 from __future__ import annotations
@@ -15,3 +16,7 @@ class ShopwatchError(Exception):
 
 class UnknownName(ShopwatchError):  # noqa: N818 - reads as what it is
     """A metric or label was used that the catalogue does not name."""
+
+
+class InvalidDeclaration(ShopwatchError):  # noqa: N818 - reads as what it is
+    """A metric or event of a team's own cannot be declared like that."""

@@ -25,7 +25,7 @@ _logger: Final = logging.getLogger(catalogue.SCOPE)
 _LABEL_LENGTH: Final = 512  # characters of a label's value that are kept
 _UNPRINTABLE: Final = {0: "\ufffd", 13: "\ufffd"}  # NUL and CR end a line or the text for some parsers
 _RESOURCE_LABELS: Final = tuple(map(catalogue.prometheus_label, catalogue.RESOURCE_LABELS))
-_families: WeakKeyDictionary[CollectorRegistry, Mapping[str, Family]] = WeakKeyDictionary()
+_families: WeakKeyDictionary[CollectorRegistry, dict[str, Family]] = WeakKeyDictionary()
 _families_lock: Final = threading.Lock()
 
 
@@ -49,6 +49,15 @@ def families(registry: CollectorRegistry, group: Shared | None = None) -> Mappin
             metrics = (*catalogue.SERVICE_METRICS, catalogue.TARGET_INFO)
             _families[registry] = {metric.name: _family(metric, registry, group) for metric in metrics}
         return _families[registry]
+
+
+def family(metric: Metric, registry: CollectorRegistry, group: Shared | None = None) -> Family:
+    """The family of one metric on a registry; made on the first call."""
+    known = families(registry, group)
+    with _families_lock:
+        if metric.name not in known:
+            _families[registry][metric.name] = _family(metric, registry, group)
+        return _families[registry][metric.name]
 
 
 def _family(metric: Metric, registry: CollectorRegistry, group: Shared | None) -> Family:
@@ -120,7 +129,8 @@ class Instruments:
     ) -> None:
         self.registry = registry
         self._group = group
-        resource = tuple(map(clean, (service, version, track)))
+        self._max_series = max_series
+        self._resource = resource = tuple(map(clean, (service, version, track)))
         made = families(registry, group)
         self._metrics = {
             metric.name: BoundMetric(metric, made[metric.name], resource, max_series)
@@ -138,10 +148,19 @@ class Instruments:
             UnknownName: the catalogue does not name it among the metrics of a service.
         """
         found = self._metrics.get(metric.name)
-        if found is None or found.metric != metric:
+        if found is not None and found.metric == metric:
+            return found
+        if not catalogue.is_of_services(metric):
             names = ", ".join(self._metrics)
             raise UnknownName(f"metric {metric.name!r} is not one that a service records; these are: {names}")
-        return found
+        return self._declared(metric)
+
+    def _declared(self, metric: Metric) -> BoundMetric:
+        """A metric of a team's own, when it is first recorded."""
+        made = family(metric, self.registry, self._group)
+        bound = BoundMetric(metric, made, self._resource, self._max_series)
+        bound.fold_into(self.bound(catalogue.SERIES_FOLDED).series(()))
+        return self._metrics.setdefault(metric.name, bound)
 
     @property
     def shared(self) -> bool:

@@ -411,12 +411,20 @@ class RequestSpan(LightSpan):
     recording = False  # whether a span is recorded, exported or kept for the end
     outcome: Outcome | None = None
     error_attributes: Mapping[str, Any] | None = None
+    event_attributes: dict[str, Any] | None = None  # of business events
     kept: list[LightSpan] | None = None  # not None: the end decides whether the trace's spans are kept
     active: Any = None
     token: Any = None
     foreign: trace.Span | None = None  # the span of a tracer that is not ours
     relayed: Callable[[RequestSpan], None] | None = None  # finds the ids, where nothing else needs them
     path_shown = False
+
+    @property
+    def line_attributes(self) -> Mapping[str, Any] | None:
+        """What its line says beside what all requests' lines do; None for nothing."""
+        if self.event_attributes is None:
+            return self.error_attributes
+        return {**self.event_attributes, **(self.error_attributes or {})}
 
     @property
     def route(self) -> str:

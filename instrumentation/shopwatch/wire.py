@@ -166,7 +166,7 @@ def _access(request: RequestSpan) -> bytes:
     seconds = request.elapsed / 1e9
     ended = request.started + request.elapsed
     body = f"{outcome.text}{seconds * 1e3:.1f} ms".encode()
-    extra = request.error_attributes
+    extra = request.line_attributes
     return b"".join(
         (
             _fixed64(9, ended),

@@ -186,17 +186,31 @@ class _Reader:
     memory: mmap.mmap
     entries: list[_Entry] = field(default_factory=list)
     read: int = _HEADER.size
+    strange: list[tuple[str, Labels, int]] = field(default_factory=list)
 
     def refresh(self) -> list[_Entry]:
-        """Every series in the file by now."""
+        """Every series in the file by now, of the metrics that are known here."""
+        if self.strange:
+            self._recognise()
         magic, used = _HEADER.unpack_from(self.memory, 0)
         while magic == _MAGIC and self.read < used:
             length, size = _RECORD.unpack_from(self.memory, self.read)
             start = self.read + _RECORD.size
             family, labels = json.loads(self.memory[start : start + size])
-            self.entries.append(_Entry(family, tuple(labels), METRICS[family], (start + size + 7) // 8))
+            metric = METRICS.get(family)
+            cell = (start + size + 7) // 8
+            if metric is None:  # declared in that process, and not in this one yet
+                self.strange.append((family, tuple(labels), cell))
+            else:
+                self.entries.append(_Entry(family, tuple(labels), metric, cell))
             self.read += length
         return self.entries
+
+    def _recognise(self) -> None:
+        """Take in what has been declared in this process since."""
+        known = [one for one in self.strange if one[0] in METRICS]
+        self.strange = [one for one in self.strange if one[0] not in METRICS]
+        self.entries.extend(_Entry(name, labels, METRICS[name], cell) for name, labels, cell in known)
 
 
 class Group:
@@ -257,16 +271,26 @@ class Group:
             dead = {path.name: path for path in self._others() if self._is_dead(path)}
             buried = {name: path for name, path in dead.items() if name not in totals.folded}
             merged.add_totals(totals)
-            for name in buried:
+            left = {name: path for name, path in buried.items() if self._is_strange(name)}
+            for name in buried.keys() - left.keys():
                 self._add(merged, name, gauges=False)
-            if buried:
-                _write_totals(self.directory / _TOTALS, merged, (*totals.folded, *buried))
+            if buried.keys() - left.keys():
+                folded = (*totals.folded, *(name for name in buried if name not in left))
+                _write_totals(self.directory / _TOTALS, merged, folded)
             for name, path in dead.items():
-                path.unlink(missing_ok=True)
-                self._readers.pop(name, None)
+                if name not in left:
+                    path.unlink(missing_ok=True)
+                    self._readers.pop(name, None)
             for path in (self._file.path, *self._others()):
-                self._add(merged, path.name, gauges=True)
+                self._add(merged, path.name, gauges=path.name not in left)
         return merged
+
+    def _is_strange(self, name: str) -> bool:
+        """Whether a dead process' file holds metrics that are not declared here, and so has to stay."""
+        reader = self._readers.get(name) or self._open(name)
+        if reader is not None:
+            reader.refresh()
+        return reader is not None and bool(reader.strange)
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
@@ -329,6 +353,7 @@ class Merged:
         self._series: dict[tuple[str, Labels], Series] = {}
         self._set_at: dict[tuple[str, Labels], float] = {}
         self._by_family: dict[str, list[tuple[Labels, Series]]] | None = None
+        self._strange: list[list[Any]] = []  # totals of metrics that are not declared here
 
     def by_family(self) -> Mapping[str, list[tuple[Labels, Series]]]:
         """All series, by the metric's OpenTelemetry name."""
@@ -385,6 +410,9 @@ class Merged:
     def add_totals(self, totals: _Totals) -> None:
         """Add what dead processes have counted."""
         for family, labels, values, exemplars in totals.series:
+            if family not in METRICS:  # not declared here
+                self._strange.append([family, labels, values, exemplars])
+                continue
             metric, key = METRICS[family], (family, tuple(labels))
             if metric.kind is Kind.HISTOGRAM:
                 kept = tuple(
@@ -396,7 +424,7 @@ class Merged:
 
     def as_totals(self) -> list[list[Any]]:
         """Counters and histograms, for the file of totals."""
-        rows: list[list[Any]] = []
+        rows: list[list[Any]] = list(self._strange)
         for (family, labels), series in self._series.items():
             if isinstance(series, Counter):
                 rows.append([family, labels, [series.value], []])

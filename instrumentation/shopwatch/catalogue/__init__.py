@@ -7,13 +7,13 @@ the unit is appended, counters end in ``_total``. Knows nothing of prometheus_cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from shopwatch.catalogue.attributes import *
 from shopwatch.catalogue.database import *
+from shopwatch.catalogue.declared import *
 from shopwatch.catalogue.engine import *
+from shopwatch.catalogue.event import *
 from shopwatch.catalogue.foreign import *
 from shopwatch.catalogue.http import *
 from shopwatch.catalogue.logs import *
@@ -32,11 +32,5 @@ SERVICE_METRICS: Final = (
     *TELEMETRY_METRICS,
 )
 """What the library records in a service."""
-METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
-    {metric.name: metric for metric in (*SERVICE_METRICS, *ENGINE_METRICS, *FOREIGN_METRICS)}
-)
-"""Every metric, by OpenTelemetry name."""
-SERIES: Final[Mapping[str, Metric]] = MappingProxyType(
-    {series: metric for metric in METRICS.values() for series in metric.series_names}
-)
-"""Every series name in Prometheus, and the metric it belongs to."""
+know(SERVICE_METRICS, of_services=True)
+know((*ENGINE_METRICS, *FOREIGN_METRICS), of_services=False)

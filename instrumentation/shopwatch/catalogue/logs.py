@@ -17,5 +17,7 @@ LOG_SCOPE_NAME: Final = "scope.name"
 
 SCOPE: Final = "shopwatch"
 """Name of the instrumentation scope of every span that the library makes, and of its own logger."""
+EVENT_LOGGER: Final = "shopwatch.events"
+"""Logger, and so ``scope.name``, of a business event outside any request."""
 ACCESS_LOGGER: Final = "shopwatch.access"
 """Logger, and so ``scope.name``, of the one line that each request leaves."""

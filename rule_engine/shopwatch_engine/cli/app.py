@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shopwatch_engine.cli.catalogue import catalogue
 from shopwatch_engine.cli.check import check
 from shopwatch_engine.cli.collector import collector
 from shopwatch_engine.cli.demo import demo
@@ -44,5 +45,5 @@ def _shopwatch(
     """Watch an e-commerce platform and wake the right person when it breaks."""
 
 
-for command in (demo, run, check, incidents, sandbox, collector):
+for command in (demo, run, check, catalogue, incidents, sandbox, collector):
     app.command()(command)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from shopwatch_engine.cli.event_files import declare_events
 from shopwatch_engine.definitions import load_routing, load_rules
 from shopwatch_engine.definitions.catalogue_lint import lint_against_catalogue
 from shopwatch_engine.definitions.document import findings_of
@@ -33,6 +34,10 @@ def check(
     catalogue: Annotated[
         bool, typer.Option("--catalogue", help="Metrics and labels must be those of shopwatch's catalogue.")
     ] = False,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(help="Python file that declares a team's own events; may be repeated. It is run."),
+    ] = None,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Leave key files unread: they are where pages are sent.")
     ] = False,
@@ -46,6 +51,8 @@ def check(
     """
     if not rules and routing is None:
         raise typer.BadParameter("give --rules, --routing, or both", param_hint="--rules")
+    for file in events or ():
+        declare_events(file)
     findings: list[Finding] = []
     rule_set = (_loaded(lambda: load_rules(rules), findings) if rules else None) or RuleSet()
     routes = None

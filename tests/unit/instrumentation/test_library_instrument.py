@@ -90,4 +90,10 @@ def test_a_registry_of_its_own_gets_the_process_metrics_once() -> None:
 
 
 def test_the_public_names() -> None:
-    assert sorted(shopwatch.__all__) == ["ShopwatchMiddleware", "__version__", "instrument", "record"]
+    assert sorted(shopwatch.__all__) == [
+        "ShopwatchMiddleware",
+        "__version__",
+        "instrument",
+        "record",
+        "start",
+    ]
