@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -12,6 +13,14 @@ import pytest
 import real_servers
 from real_prometheus import RealPrometheus, StartPrometheus, running_prometheus
 from shopwatch_engine.servers import FoundServer, find
+
+
+@pytest.fixture(autouse=True)
+def _libraries_as_they_were() -> Iterator[None]:
+    """``instrument`` has libraries watched for as long as the process lives, which is more than one test."""
+    yield
+    if "shopwatch.hooks.switch" in sys.modules:
+        sys.modules["shopwatch.hooks.switch"].off()
 
 
 @pytest.fixture(scope="session")

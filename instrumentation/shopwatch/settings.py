@@ -49,9 +49,10 @@ HOOK_NAMES: Final = (
     "grpc",
     "pika",
     "aio-pika",
+    "structlog",
     "celery",
 )
-"""Libraries that can be watched, by the names of the extras of this distribution."""
+"""Libraries that can be watched; those with spans are extras of this distribution too."""
 ALL_HOOKS: Final = "all"
 NO_HOOKS: Final = "none"
 DEFAULT_PROPAGATORS: Final = ("tracecontext", "baggage")

@@ -1,21 +1,30 @@
 """For the tests of services, and our own: a service's telemetry in memory, set up and taken back.
 
-::
+As a plugin of pytest (``pytest_plugins = ["shopwatch.testing"]`` in ``conftest.py``), by the fixture
+``watched``::
+
+    def test_an_order_is_counted(watched):
+        with TestClient(watched.instrument(app)) as client:
+            client.post("/orders", json={"sku": "mug"})
+        watched.assert_metric(catalogue.ORDERS, 1, shopwatch_outcome="placed")
+        watched.assert_span("POST /orders", **{"http.response.status_code": 201})
+        watched.assert_logged("order", level="INFO")
+
+or without pytest, by the block that it is made of::
 
     with watch(app, service="orders") as watched:
         ...                                   # call watched.app
-        assert watched.value(catalogue.ORDERS, outcome="placed") == 1
-        [span] = watched.spans("GET /orders/{order_id}")
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
 
+import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.resources import Resource
@@ -34,7 +43,11 @@ from shopwatch.telemetry import Telemetry
 
 App = TypeVar("App")
 
+Installed = TypeVar("Installed")
+
 _FLUSH_S: Final = 5.0
+_CHANGED: Final = ("build_middleware_stack", "middleware_stack", "wsgi_app")
+"""What ``install`` changes of an application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,7 @@ class Watched(Generic[App]):
     registry: CollectorRegistry
     span_exporter: InMemorySpanExporter
     log_exporter: InMemoryLogRecordExporter
+    _kept: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def spans(self, name: str | None = None) -> Sequence[ReadableSpan]:
         """The spans that have ended, of one name when it is given."""
@@ -69,6 +83,45 @@ class Watched(Generic[App]):
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
+    def assert_metric(self, metric: Metric, expected: float, /, **labels: str) -> None:
+        """Fail unless the metric's series with these labels add up to this; says what there is instead."""
+        found = self.value(metric, **labels)
+        if found != expected:
+            rows = [f"  {_series(one)}" for one in self.labels(metric)] or ["  none"]
+            wanted = _series(labels)
+            raise AssertionError(
+                f"{metric.prometheus_name}{wanted} is {found:g}, expected {expected:g}; its series are:\n"
+                + "\n".join(sorted(rows))
+            )
+
+    def assert_span(self, name: str, /, **attributes: object) -> ReadableSpan:
+        """The first span of this name that has these attributes; fails with what spans there are."""
+        spans = self.spans()
+        for span in spans:
+            if span.name == name and attributes.items() <= dict(span.attributes or {}).items():
+                return span
+        rows = [f"  {span.name} {dict(span.attributes or {})}" for span in spans] or ["  none"]
+        raise AssertionError(f"no span {name!r} with {attributes}; there are:\n" + "\n".join(rows))
+
+    def assert_logged(self, text: str, /, *, level: str = "", **attributes: object) -> ReadableLogRecord:
+        """The first log record whose text holds this; fails with what records there are."""
+        records = self.logs()
+        for record in records:
+            said = record.log_record
+            if (
+                text in str(said.body)
+                and level in ("", said.severity_text)
+                and attributes.items() <= dict(said.attributes or {}).items()
+            ):
+                return record
+        rows = [f"  {one.log_record.severity_text} {one.log_record.body!s}" for one in records] or ["  none"]
+        raise AssertionError(f"no record with {text!r} {level} {attributes}; there are:\n" + "\n".join(rows))
+
+    def instrument(self, app: Installed, readiness: Mapping[str, Check] | None = None) -> Installed:
+        """Watch an application, one that is instrumented already too, until the test ends."""
+        self._kept.callback(_put_back(app))
+        return install(app, self.telemetry, readiness or {})
+
     def labels(self, metric: Metric) -> Sequence[Mapping[str, str]]:
         """The labels of each of a metric's series."""
         name = metric.series_names[-1] if metric.kind is Kind.HISTOGRAM else metric.prometheus_name
@@ -78,6 +131,23 @@ class Watched(Generic[App]):
             for sample in family.samples
             if sample.name == name
         ]
+
+
+def _series(labels: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{name}={value!r}" for name, value in labels.items() if value) + "}"
+
+
+def _put_back(app: object) -> Callable[[], None]:
+    """Puts an application's attributes back as they are now, as far as ``install`` changes them."""
+    own = vars(app) if hasattr(app, "__dict__") else {}
+    before: dict[str, Any] = {name: own[name] for name in _CHANGED if name in own}
+
+    def put_back() -> None:
+        for name in _CHANGED:
+            own.pop(name, None)
+        own.update(before)
+
+    return put_back
 
 
 def _logger_of(record: ReadableLogRecord) -> str:
@@ -112,14 +182,27 @@ def watch(
     )
     pipe = plain.pipe(stream=None)
     made = pipeline.connect(plain, exporters, pipe, globally=False)
-    with _current(made), _logging(pipe), _watching(hooks, made):
+    with _current(made), _logging(pipe), _watching(hooks, made), ExitStack() as kept:
+        kept.callback(_put_back(app))
         yield Watched(
             app=install(app, made, readiness or {}),
             telemetry=made,
             registry=registry,
             span_exporter=spans,
             log_exporter=logs,
+            _kept=kept,
         )
+
+
+async def _no_app(scope: object, receive: object, send: object) -> None:
+    """An application that nobody asks, for what is recorded outside one."""
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched[Any]]:
+    """The telemetry of a test, in memory: what its code records, traces and logs can be asserted on."""
+    with watch(_no_app) as found:
+        yield found
 
 
 @contextmanager

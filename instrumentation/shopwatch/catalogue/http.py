@@ -15,6 +15,8 @@ from shopwatch.catalogue.attributes import (
     RPC_STATUS,
     RPC_SYSTEM,
     URL_SCHEME,
+    WAITING_BUCKETS,
+    WEBSOCKET_CLOSE,
 )
 from shopwatch.catalogue.model import Kind, Metric
 
@@ -58,10 +60,27 @@ CLIENT_RETRIES: Final = Metric(
     attributes=(PEER_SERVICE,),
 )
 
+WEBSOCKET_ACTIVE: Final = Metric(
+    name="shopwatch.websocket.active_connections",
+    kind=Kind.GAUGE,
+    unit="{connection}",
+    description="WebSockets that are open.",
+)
+WEBSOCKET_DURATION: Final = Metric(
+    name="shopwatch.websocket.connection.duration",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="How long WebSockets were open, by route, code of the close (RFC 6455) and error.",
+    attributes=(HTTP_ROUTE, WEBSOCKET_CLOSE, ERROR_TYPE),
+    buckets=WAITING_BUCKETS,
+)
+
 HTTP_METRICS: Final = (
     HTTP_SERVER_DURATION,
     HTTP_SERVER_ACTIVE,
     HTTP_CLIENT_DURATION,
+    WEBSOCKET_ACTIVE,
+    WEBSOCKET_DURATION,
     RPC_CLIENT_DURATION,
     CLIENT_RETRIES,
 )

@@ -76,6 +76,7 @@ HOOKS: Final[Mapping[str, tuple[Hook, ...]]] = MappingProxyType(
         "aio-pika": (
             Hook(library="aio_pika", watch="aio_pika:watch", traced=("aio_pika:AioPikaInstrumentor",)),
         ),
+        "structlog": (Hook(library="structlog", watch="structlog:watch"),),
         "celery": (Hook(library="celery", watch="celery:watch", traced=("celery:CeleryInstrumentor",)),),
     }
 )

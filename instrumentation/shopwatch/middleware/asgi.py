@@ -15,6 +15,7 @@ from shopwatch.middleware.endpoints import READINESS, Endpoints
 from shopwatch.middleware.notes import ERROR
 from shopwatch.middleware.record import Recorder
 from shopwatch.middleware.route import Templates
+from shopwatch.middleware.websocket import WebSockets
 from shopwatch.spans import RequestSpan
 from shopwatch.telemetry import Telemetry
 from shopwatch.tracing import error_type
@@ -31,7 +32,7 @@ _DISCONNECT_CHECK_NS: Final = 100_000_000
 
 
 class ASGIMiddleware:
-    """Measures every HTTP request of an application; passes WebSockets and lifespan through.
+    """Measures every HTTP request and WebSocket of an application; passes lifespan through.
 
     Args:
         app: the application.
@@ -45,6 +46,7 @@ class ASGIMiddleware:
         self._recorder = Recorder(telemetry)
         self._ending = telemetry.ending
         self._endpoints = Endpoints(telemetry, readiness)
+        self._websockets = WebSockets(telemetry)
         self._runtime = telemetry.runtime
         self._drain = telemetry.drain
         self._at_home = False
@@ -53,6 +55,9 @@ class ASGIMiddleware:
         """Serve one connection."""
         if not self._at_home:
             self._arrive()
+        if scope["type"] == "websocket" and _MARK not in scope:
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http" or _MARK in scope:
             await self.app(scope, receive, self._flushing(send) if scope["type"] == "lifespan" else send)
             return
@@ -74,6 +79,15 @@ class ASGIMiddleware:
                 request.returned()
         finally:
             self._recorder.release(request)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_MARK] = True
+        root_path = scope.get("root_path", "")
+
+        async def run(receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+
+        await self._websockets.serve(run, receive, send, lambda: self._templates.of(scope, root_path))
 
     def _arrive(self) -> None:
         """The event loop and the server's signal handlers are there from the first connection on."""
