@@ -233,23 +233,27 @@ def _install(kind: _Kind, app: App, watched: Telemetry, probe: ReadinessProbe) -
     return app
 
 
+def set_up(
+    *,
+    registry: CollectorRegistry | None = None,
+    readiness: Mapping[str, Check] = _NO_CHECKS,
+    **given: Any,  # noqa: ANN401 - for settings.read, which has their types
+) -> tuple[Telemetry, ReadinessProbe]:
+    """What a middleware that is added by hand needs; the keywords are those of ``instrument``."""
+    watched = _set_up(settings.read(**given), registry)
+    probe = _probe(watched, readiness)
+    _serve_apart(watched, probe)
+    return watched, probe
+
+
 class ShopwatchMiddleware(ASGIMiddleware):
     """For those who add middleware by hand: ``app.add_middleware(ShopwatchMiddleware, service="orders")``.
 
     It should be the outermost, so the last that is added. The keywords are those of ``instrument``.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        registry: CollectorRegistry | None = None,
-        readiness: Mapping[str, Check] = _NO_CHECKS,
-        **given: Any,  # noqa: ANN401 - for settings.read, which has their types
-    ) -> None:
-        watched = _set_up(settings.read(**given), registry)
-        probe = _probe(watched, readiness)
-        _serve_apart(watched, probe)
+    def __init__(self, app: ASGIApp, **given: Any) -> None:  # noqa: ANN401 - of set_up
+        watched, probe = set_up(**given)
         super().__init__(app, telemetry=watched, readiness=probe)
 
 

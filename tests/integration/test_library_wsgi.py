@@ -27,15 +27,22 @@ def flask_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve
         yield server
 
 
+@pytest.fixture(params=["0", "1"], ids=["wrapped", "by-hand"])
+def by_hand(request: pytest.FixtureRequest) -> str:
+    """Whether the middleware stands in Django's MIDDLEWARE, rather than around the application."""
+    return str(request.param)
+
+
 @pytest.fixture(
     params=[
-        [*GUNICORN, "--env", "INTERFACE=wsgi", "django_shop:app"],
-        ["uvicorn", "--port", "{port}", "--log-level", "warning", "django_shop:app"],
+        ("wsgi", [*GUNICORN, "django_shop:app"]),
+        ("asgi", ["uvicorn", "--port", "{port}", "--log-level", "warning", "django_shop:app"]),
     ],
     ids=["wsgi", "asgi"],
 )
-def django_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with running(request.param, tmp_path / "log", {"INTERFACE": "asgi"}) as server:
+def django_shop(request: pytest.FixtureRequest, by_hand: str, tmp_path: Path) -> Iterator[Server]:
+    interface, command = request.param
+    with running(command, tmp_path / "log", {"INTERFACE": interface, "MIDDLEWARE": by_hand}) as server:
         yield server
 
 
@@ -92,10 +99,11 @@ def test_random_requests_make_no_new_series(flask_shop: Server) -> None:
 
 
 def test_django_routes_and_outcomes(django_shop: Server) -> None:
-    for path in ("/shop/items/1/", "/shop/items/2/", "/boom", "/nothing-there"):
+    for path in ("/shop/items/1/", "/shop/items/2/", "/boom", "/nothing-there", "/stream"):
         django_shop.get(path)
     assert counted(django_shop) == {
         ("/shop/items/<int:item>/", "200", ""): 2,
+        ("/stream", "200", ""): 1,
         ("/boom", "500", "ValueError"): 1,
         ("", "404", ""): 1,
     }
