@@ -60,6 +60,8 @@ _DRAIN_S: Final = 5.0  # in Kubernetes: until its proxies have heard that a pod 
 DEFAULT_SERVICE: Final = "unknown_service"
 DEFAULT_MAX_SERIES: Final = 2_000
 _DEFAULT_ENDPOINTS: Final = {HTTP_PROTOBUF: "http://localhost:4318", GRPC: "http://localhost:4317"}
+_POD_LABELS: Final = "/etc/podinfo/labels"  # where Kubernetes' own examples mount them
+_POD_LABEL: Final = re.compile(r'([^=\s]+)="(.*)"')
 _CREDENTIALS: Final = re.compile(r"//[^/@\s]*@")
 
 
@@ -248,7 +250,8 @@ def read(
         instance: makes ``service.instance.id`` when none is given.
     """
     reader = _Reader(os.environ if environ is None else environ)
-    attributes = _resource_attributes(reader)
+    pod = _pod_labels(reader)
+    attributes = {**_kubernetes(reader, pod), **_resource_attributes(reader)}
     resource = {
         **attributes,
         catalogue.SERVICE_NAME: service
@@ -257,7 +260,7 @@ def read(
         catalogue.SERVICE_VERSION: version or attributes.get(catalogue.SERVICE_VERSION, ""),
         catalogue.DEPLOYMENT_ENVIRONMENT: environment or attributes.get(catalogue.DEPLOYMENT_ENVIRONMENT, ""),
         catalogue.SERVICE_INSTANCE_ID: attributes.get(catalogue.SERVICE_INSTANCE_ID) or instance(),
-        catalogue.TRACK: _track(reader, track),
+        catalogue.TRACK: _track(reader, track, pod.get(catalogue.TRACK_LABEL, "")),
         catalogue.TELEMETRY_SDK_LANGUAGE: "python",
         catalogue.TELEMETRY_SDK_NAME: catalogue.SCOPE,
         catalogue.TELEMETRY_SDK_VERSION: __version__,
@@ -322,13 +325,41 @@ def _span_limits(reader: _Reader) -> SpanLimits:
     )
 
 
-def _track(reader: _Reader, argument: str | None) -> str:
+def _track(reader: _Reader, argument: str | None, label: str) -> str:
+    """The argument, else the variable, else the pod's label."""
+    if argument is None and not reader.text("SHOPWATCH_TRACK"):
+        argument = label or TRACKS[0]
     if argument is None:
         return reader.choice("SHOPWATCH_TRACK", TRACKS, TRACKS[0])
     if argument in TRACKS:
         return argument
     reader.wrong("track", argument, f"one of {', '.join(TRACKS)}", TRACKS[0])
     return TRACKS[0]
+
+
+def _pod_labels(reader: _Reader) -> dict[str, str]:
+    """The labels of the pod, from the file of Kubernetes' downward API; none where there is no such file."""
+    name = "SHOPWATCH_POD_LABELS"
+    path = Path(reader.text(name) or _POD_LABELS)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        if reader.text(name):
+            reader.wrong(name, str(path), "a file of the downward API", "no labels")
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        reader.wrong(name, str(path), f"a file that can be read ({type(error).__name__})", "no labels")
+        return {}
+    found = (_POD_LABEL.fullmatch(line.strip()) for line in lines)
+    return {match[1]: match[2].replace(r"\"", '"').replace(r"\\", "\\") for match in found if match}
+
+
+def _kubernetes(reader: _Reader, pod: Mapping[str, str]) -> dict[str, str]:
+    variables = {
+        name: reader.text(name.upper().replace(".", "_")) for name in catalogue.KUBERNETES_ATTRIBUTES
+    }
+    said = {**variables, catalogue.SERVICE_VERSION: pod.get(catalogue.VERSION_LABEL, "")}
+    return {name: value for name, value in said.items() if value}
 
 
 def _in_kubernetes(reader: _Reader) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 from library_server import dead_address, eventually, serving
 from shopwatch import catalogue
 from shopwatch.hooks.call import ANY, suppressing
-from shopwatch.hooks.queue import consume, inject
+from shopwatch.hooks.queue import consume, consume_batch, inject
 from shopwatch.testing import watch
 
 CLIENT = catalogue.HTTP_CLIENT_DURATION
@@ -188,6 +188,21 @@ def test_a_message_carries_the_trace_to_its_worker(watched: Any) -> None:
     assert span.parent.span_id == checkout.get_span_context().span_id
     labels = {"messaging_system": "rabbitmq", "messaging_destination_name": "orders", "error_type": ""}
     assert watched.value(catalogue.MESSAGE_DURATION, **labels) == 1
+
+
+def test_a_batch_is_linked_to_each_of_its_publishers(watched: Any) -> None:
+    carriers: list[dict[str, str]] = [{}, {"traceparent": "nonsense"}]
+    for number in range(3):
+        with watched.telemetry.tracer.start_as_current_span(f"checkout {number}"):
+            carriers.append({})
+            inject(carriers[-1])
+    with consume_batch("orders", "kafka", carriers):
+        """Nothing is to do with the messages."""
+    (span,) = watched.spans("process orders")
+    publishers = [watched.spans(f"checkout {number}")[0].context.span_id for number in range(3)]
+    assert [link.context.span_id for link in span.links] == publishers
+    assert span.parent is None
+    assert watched.value(catalogue.MESSAGE_DURATION, shopwatch_outcome="acknowledged") == 1
 
 
 @pytest.mark.parametrize(

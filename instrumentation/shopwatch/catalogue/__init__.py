@@ -16,6 +16,7 @@ from shopwatch.catalogue.engine import *
 from shopwatch.catalogue.event import *
 from shopwatch.catalogue.foreign import *
 from shopwatch.catalogue.http import *
+from shopwatch.catalogue.kubernetes import *
 from shopwatch.catalogue.logs import *
 from shopwatch.catalogue.messaging import *
 from shopwatch.catalogue.model import *

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import context as otel_context
@@ -67,6 +67,7 @@ def begin(
     kind: SpanKind,
     attributes: Mapping[str, str],
     context: Context | None = None,
+    links: Sequence[trace.Link] = (),
 ) -> Operation:
     """Begin an operation on the process' telemetry; its span is not made the current one.
 
@@ -76,12 +77,13 @@ def begin(
         kind: of the span.
         attributes: of the metric and the span.
         context: where the span's parent is; the current context when None.
+        links: spans that it comes from besides.
     """
     now = telemetry.current()
     span: trace.Span = trace.NonRecordingSpan(trace.get_current_span(context).get_span_context())
     with now.guard.over(f"beginning {name}"):
         if now.tracer is not None:
-            span = now.tracer.start_span(name, context, kind, attributes)
+            span = now.tracer.start_span(name, context, kind, attributes, links)
     return Operation(now, metric, span, attributes)
 
 

@@ -8,16 +8,16 @@ For a worker, set up with ``shopwatch.bootstrap.start``::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Final
 
-from opentelemetry import propagate
+from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from shopwatch import catalogue
-from shopwatch.hooks.operation import begin, running
+from shopwatch.hooks.operation import Operation, begin, running
 
 _LONGEST: Final = 8_192  # characters of a header; W3C baggage, section 3.3.2, asks for no more
 
@@ -43,6 +43,31 @@ def consume(destination: str, system: str, carrier: Mapping[str, object]) -> Ite
     attributes = {catalogue.MESSAGING_SYSTEM: system, catalogue.MESSAGING_DESTINATION: destination}
     name, context = f"process {destination}", _publisher(carrier)
     operation = begin(catalogue.MESSAGE_DURATION, name, SpanKind.CONSUMER, attributes, context)
+    with _processing(operation):
+        yield
+
+
+@contextmanager
+def consume_batch(destination: str, system: str, carriers: Iterable[Mapping[str, object]]) -> Iterator[None]:
+    """Process several messages at once: one CONSUMER span with a link to each publisher's.
+
+    Args:
+        destination: as for ``consume``, like ``system``.
+        system: what the queue is.
+        carriers: the headers of each message.
+    """
+    attributes = {catalogue.MESSAGING_SYSTEM: system, catalogue.MESSAGING_DESTINATION: destination}
+    found = (trace.get_current_span(_publisher(carrier)).get_span_context() for carrier in carriers)
+    links = [trace.Link(publisher) for publisher in found if publisher.is_valid]
+    operation = begin(
+        catalogue.MESSAGE_DURATION, f"process {destination}", SpanKind.CONSUMER, attributes, Context(), links
+    )
+    with _processing(operation):
+        yield
+
+
+@contextmanager
+def _processing(operation: Operation) -> Iterator[None]:
     operation.attributes[catalogue.OUTCOME] = catalogue.FAILED
     with running(operation):
         yield
